@@ -1,0 +1,236 @@
+"""Every error that the SDK raises, as one tree.
+
+    OllamaError
+    ├── ResponseError                the server answered, and said no
+    ├── ConnectError                 no connection: nothing listens, name unknown, TLS refused  (also ConnectionError)
+    ├── WaitTimeout                  a clock ran out                                            (also TimeoutError)
+    │   ├── ConnectTimeout           before there was a connection
+    │   ├── FirstTimeout             before the first byte of the reply
+    │   ├── IdleTimeout              between two bytes of the reply
+    │   └── TotalTimeout             before the end of the reply
+    ├── StreamBroken                 the reply began and did not end as it should; `.partial` has what arrived
+    │   └── ErrorLine                the server reported an error in mid-stream                 (also ResponseError)
+    ├── StreamsFailed                some of the streams given to `merge` failed
+    ├── UsageError                   the program that calls is at fault
+    │   ├── RequestError             a wrong argument                                           (also ValueError)
+    │   ├── ClosedError              the client or the stream was closed
+    │   ├── ConcurrentUseError       a second consumer for one stream
+    │   └── ForkedError              a stream of the parent process used in a forked child
+    └── HubError                     the hub cannot serve: the interpreter exits, or a bug of the SDK
+
+Runs on any thread. May not import anything of the package. Each error keeps its facts as attributes, builds its text
+from them, and can be pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = [
+    "ClosedError",
+    "ConcurrentUseError",
+    "ConnectError",
+    "ConnectTimeout",
+    "ErrorLine",
+    "FirstTimeout",
+    "ForkedError",
+    "HubError",
+    "IdleTimeout",
+    "OllamaError",
+    "RequestError",
+    "ResponseError",
+    "StreamBroken",
+    "StreamsFailed",
+    "TotalTimeout",
+    "UsageError",
+    "WaitTimeout",
+]
+
+
+def _rebuild(
+    cls: type[OllamaError], args: tuple[object, ...], state: dict[str, Any]
+) -> OllamaError:
+    """Make an unpickled error without calling its `__init__`, whose parameters differ by class."""
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class OllamaError(Exception):
+    """Base of every error of the SDK.
+
+    Args:
+        message: what was tried, what happened, what to do.
+    """
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+class ResponseError(OllamaError):
+    """The server answered with something other than success.
+
+    Args:
+        error: the server's own text (the `error` member of its JSON, or else the raw text).
+        status_code: the HTTP status; -1 when the error came as a line in a stream whose status was 200.
+        headers: the headers of the reply.
+        signin_url: where to sign in, when the server names such a place (status 401).
+        hint: what to do about it, when the SDK knows.
+
+    Example:
+        >>> error = ResponseError("model 'x' not found", 404)
+        >>> error.error, error.status_code
+        ("model 'x' not found", 404)
+    """
+
+    def __init__(
+        self,
+        error: str,
+        status_code: int = -1,
+        *,
+        headers: Mapping[str, str] | None = None,
+        signin_url: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(error)
+        self.error = error
+        self.status_code = status_code
+        self.headers: Mapping[str, str] = dict(headers or {})
+        self.signin_url = signin_url
+        self.hint = hint
+
+    def __str__(self) -> str:
+        text = (
+            self.error
+            if self.status_code < 0
+            else f"{self.error} (status code: {self.status_code})"
+        )
+        if self.signin_url:
+            text += f"; sign in at {self.signin_url}"
+        return f"{text}; {self.hint}" if self.hint else text
+
+
+class ConnectError(OllamaError, ConnectionError):
+    """There is no connection to the server, or it was lost before the reply began."""
+
+
+class WaitTimeout(OllamaError, TimeoutError):
+    """A clock of `Timeout` ran out. The request was cancelled.
+
+    Args:
+        phase: which clock: "connect", "first", "idle" or "total".
+        seconds: what it was set to.
+        tried: the request, as "POST http://host/path".
+    """
+
+    def __init__(self, phase: str, seconds: float, tried: str) -> None:
+        super().__init__(phase, seconds, tried)
+        self.phase = phase
+        self.seconds = seconds
+        self.tried = tried
+
+    def __str__(self) -> str:
+        return (
+            f"{self.tried}: {_WAITED_FOR[self.phase]} {self.seconds:g} s; "
+            f"allow more with timeout=Timeout({self.phase}=...), or None for no limit"
+        )
+
+
+_WAITED_FOR = {
+    "connect": "no connection within",
+    "first": "no first byte of a reply (loading a model can take minutes) within",
+    "idle": "no further byte of the reply for",
+    "total": "the reply was not complete within",
+}
+
+
+class ConnectTimeout(WaitTimeout):
+    """No connection within `Timeout.connect` seconds."""
+
+
+class FirstTimeout(WaitTimeout):
+    """No first byte of a reply within `Timeout.first` seconds after the request was sent."""
+
+
+class IdleTimeout(WaitTimeout):
+    """No further byte of a reply that had begun for `Timeout.idle` seconds."""
+
+
+class TotalTimeout(WaitTimeout):
+    """The reply was not complete `Timeout.total` seconds after the call."""
+
+
+class StreamBroken(OllamaError):
+    """The reply began, and did not end as it should: cut short, or with a line that is no JSON object.
+
+    Args:
+        message: what happened.
+        partial: one reply accumulated from everything that had arrived; None when nothing had.
+    """
+
+    def __init__(self, message: str, *, partial: Any = None) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
+class ErrorLine(StreamBroken, ResponseError):
+    """The server reported an error in mid-stream, when its status 200 had long been sent.
+
+    Args:
+        error: the server's own text.
+        status_code: the status that the line names, or -1.
+        partial: one reply accumulated from everything that had arrived before.
+    """
+
+    def __init__(self, error: str, status_code: int = -1, *, partial: Any = None) -> None:
+        ResponseError.__init__(self, error, status_code)
+        self.partial = partial
+
+
+class StreamsFailed(OllamaError):
+    """Some of the streams given to `merge` failed; the others were delivered whole.
+
+    Args:
+        errors: the error of each stream that failed, in the order of failing.
+    """
+
+    def __init__(self, errors: Sequence[BaseException]) -> None:
+        super().__init__(*errors)
+        self.errors = tuple(errors)
+
+    def __str__(self) -> str:
+        first = self.errors[0]
+        return f"{len(self.errors)} of the merged streams failed; the first: {type(first).__name__}: {first}"
+
+
+class UsageError(OllamaError):
+    """The calling program did something that cannot work."""
+
+
+class RequestError(UsageError, ValueError):
+    """An argument is wrong. Nothing was sent.
+
+    Args:
+        error: which argument, what was given, what is accepted.
+    """
+
+    def __init__(self, error: str) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class ClosedError(UsageError):
+    """The client or the stream was closed before this use."""
+
+
+class ConcurrentUseError(UsageError):
+    """A stream was used by two consumers at the same time."""
+
+
+class ForkedError(UsageError):
+    """A stream made in a parent process was used in a forked child, where no hub feeds it."""
+
+
+class HubError(OllamaError):
+    """The hub cannot serve: the interpreter is exiting, a wait from the hub itself, or a bug of the SDK."""
