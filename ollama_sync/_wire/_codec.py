@@ -1,0 +1,89 @@
+"""JSON in and out. The only place that imports ujson.
+
+Strategy: a block of lines becomes one JSON array, by turning the newlines between the lines into commas (no newline can
+stand inside a JSON string), and is decoded by one call. Only a block in which that fails, or in which a line is not
+plainly one object, is decoded line by line, to find the line that is wrong.
+
+Pure; runs on the caller's thread (error bodies, which are short, on the hub's).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ujson
+
+# A server's own text in our error messages is cut to this many characters.
+_EXCERPT = 120
+
+
+class BadLine(Exception):
+    """A line that is not one JSON object."""
+
+
+def dumps(value: object) -> bytes:
+    r"""Return `value` as JSON in UTF-8.
+
+    Raises:
+        TypeError, ValueError, OverflowError: something in `value` has no JSON form: bytes, sets, NaN, a lone surrogate.
+
+    Example:
+        >>> dumps({"a": "é/"})
+        b'{"a":"\xc3\xa9/"}'
+    """
+    # Without these, ujson writes "\/" (base64 images grow) and NaN (which Ollama refuses).
+    text = ujson.dumps(value, ensure_ascii=False, escape_forward_slashes=False, allow_nan=False)
+    return text.encode()
+
+
+def loads(body: bytes) -> Any:
+    """Return the value of one JSON text.
+
+    Raises:
+        ValueError: it is not JSON in UTF-8.
+    """
+    return ujson.loads(body)
+
+
+def loads_block(block: bytes) -> tuple[list[dict[str, Any]], BadLine | None]:
+    r"""Return the objects of a block of lines, up to the first line that is no object, and what is wrong with that one.
+
+    Example:
+        >>> loads_block(b'{"a":1}\n{"a":2}\n')
+        ([{'a': 1}, {'a': 2}], None)
+        >>> loads_block(b'{"a":1}\noops\n')
+        ([{'a': 1}], BadLine("not a JSON object: 'oops'"))
+    """
+    lines = block.count(b"\n")
+    # Each line opens and closes a brace and there are as many objects as lines: so an object that a faulty server broke
+    # over two lines is seen. (Lines made to deceive can pass; they gain nothing that a proper object would not.)
+    if block.count(b"}\n{") == lines - 1 and block[:1] == b"{" and block[-2:] == b"}\n":
+        try:
+            parts: list[dict[str, Any]] = ujson.loads(b"[" + block[:-1].replace(b"\n", b",") + b"]")
+        except ValueError:
+            pass  # the long way finds the line and says what is wrong with it
+        else:
+            if len(parts) == lines:
+                return parts, None
+    return _loads_lines(block)
+
+
+def _loads_lines(block: bytes) -> tuple[list[dict[str, Any]], BadLine | None]:
+    parts: list[dict[str, Any]] = []
+    for line in block.split(b"\n")[:-1]:
+        try:
+            part = ujson.loads(line)
+        except ValueError as error:
+            return parts, _bad_line(line, error)
+        if not isinstance(part, dict):
+            return parts, _bad_line(line, None)
+        parts.append(part)
+    return parts, None
+
+
+def _bad_line(line: bytes, cause: ValueError | None) -> BadLine:
+    text = line[: 4 * _EXCERPT].decode("utf-8", "replace")
+    excerpt = text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"
+    error = BadLine(f"not a JSON object: {excerpt!r}")
+    error.__cause__ = cause
+    return error
