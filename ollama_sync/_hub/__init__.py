@@ -1,0 +1,30 @@
+"""The hub room: one native thread with a gevent loop, and how a caller and that thread meet.
+
+Two doors cross the line between threads: `Hub.submit` / `Hub.call_soon` inwards, `Channel` outwards. Nothing here knows
+requests, HTTP or JSON.
+"""
+
+from gevent.event import Event as HubEvent
+
+from ollama_sync._hub._channel import CANCELLED, FINISHED, Cancelled, Channel, End, Failed, Finished
+from ollama_sync._hub._loop import Hub, Killed, shared_hub
+from ollama_sync._hub._native import Lock, allocate_lock
+from ollama_sync._hub._waiter import Waiter, new_waiter
+
+__all__ = [
+    "CANCELLED",
+    "FINISHED",
+    "Cancelled",
+    "Channel",
+    "End",
+    "Failed",
+    "Finished",
+    "Hub",
+    "HubEvent",
+    "Killed",
+    "Lock",
+    "Waiter",
+    "allocate_lock",
+    "new_waiter",
+    "shared_hub",
+]

@@ -1,0 +1,325 @@
+"""The hub: one native thread that turns one gevent loop.
+
+`submit`, `call_soon` and `call` may be called from any thread or greenlet; what they hand in runs on the hub's thread.
+The thread starts at the first use, is left alone after a fork (the child gets its own), and is frozen at exit of the
+interpreter: a thread that still turns its loop then was seen to crash 15 of 24 processes (cpython#87135).
+
+    any thread writes      _inbox (append)
+    under _start_lock      _started
+    hub thread writes      _inbox (popleft), _jobs, _loop, _wake, _stopped
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import gevent
+import gevent.event
+
+from ollama_sync._hub import _native
+from ollama_sync._hub._waiter import new_waiter
+from ollama_sync.errors import ForkedError, HubError
+
+Killed = gevent.GreenletExit
+"""Raised in a job that is killed; no error, so `except Exception` does not catch it."""
+
+log = logging.getLogger("ollama_sync.hub")
+
+R = TypeVar("R")
+
+# How long an exit or a stop waits for jobs that were killed to let go of their sockets.
+_GRACE = 0.5
+
+
+class Hub:
+    """A gevent loop in a native thread of its own.
+
+    Args:
+        name: what it is for, in messages and reprs.
+
+    Example:
+        >>> hub = Hub("example")
+        >>> hub.call(lambda: 6 * 7)
+        42
+        >>> hub.stop()
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._pid = os.getpid()
+        self._start_lock = _native.allocate_lock()
+        self._started = False
+        self._closing = False
+        self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._jobs: set[gevent.Greenlet] = set()
+        self._finished = _native.allocate_lock()
+        self._start_error: BaseException | None = None
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closing else "running" if self._started else "not started"
+        return f"<Hub {self._name!r}: {state}, {len(self._jobs)} jobs>"
+
+    @property
+    def jobs(self) -> int:
+        """How many greenlets the hub runs now. Any thread."""
+        return len(self._jobs)
+
+    def submit(self, job: Callable[..., object], *args: Any) -> None:
+        """Run `job(*args)` in a new greenlet of the hub. Any thread; returns at once.
+
+        If this returns, the job runs, or the hub ends and kills it. A job that raises is logged; the hub goes on.
+
+        Raises:
+            HubError: the hub was stopped, the interpreter is exiting, or no thread can be started.
+            ForkedError: the hub belongs to the parent process.
+        """
+        self._start()
+        if not self.call_soon(self._spawn, job, args):
+            raise HubError(
+                f"{self._name}: stopped, or the interpreter is exiting; nothing was started"
+            )
+
+    def call_soon(self, callback: Callable[..., object], *args: Any) -> bool:
+        """Run a short `callback(*args)`, which may not block, in the hub's loop. Any thread, also a finalizer.
+
+        Takes no lock and starts nothing.
+
+        Returns:
+            False when the hub does not run (any more, or in this process): the callback is dropped.
+        """
+        if not self._started or self._closing or self._pid != os.getpid():
+            return False
+        self._post(callback, args)
+        return True
+
+    def call(self, job: Callable[..., R], *args: Any) -> R:
+        """Run `job(*args)` in a new greenlet of the hub and wait for its result.
+
+        Blocks the caller's thread, or only its greenlet where the thread runs a gevent loop.
+
+        Raises:
+            HubError: called on the hub's own thread, which would wait for itself; or as `submit`.
+            BaseException: whatever the job raised.
+        """
+        waiter = new_waiter()
+        outcome: list[tuple[bool, Any]] = []
+
+        def run() -> None:
+            try:
+                outcome.append((True, job(*args)))
+            except BaseException as error:  # noqa: BLE001 - it is raised at the caller's
+                outcome.append((False, error))
+            waiter.wake()
+
+        self.submit(run)
+        while not outcome:
+            waiter.wait(None)
+        ok, value = outcome[0]
+        if not ok:
+            raise value
+        result: R = value
+        return result
+
+    def call_at_round_end(self, callback: Callable[[], object]) -> None:
+        """Run `callback` when the loop has served everything that is ready now. Hub thread only."""
+        self._loop.run_callback(callback)
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Any:
+        """Run `callback` in the loop after `seconds`. Hub thread only.
+
+        Returns:
+            the timer; its `close()` takes the call back.
+        """
+        timer = self._loop.timer(seconds)
+        timer.start(callback)
+        return timer
+
+    def this_job(self) -> Any:
+        """Return the job that runs now, for `kill`. Hub thread only, in a job."""
+        return gevent.getcurrent()
+
+    def kill(self, job: Any) -> None:
+        """Raise `Killed` in `job` where it waits, in the next round. Hub thread only; a job that has ended stays so."""
+        job.kill(block=False)
+
+    def yield_turn(self) -> None:
+        """Let every other job that is ready run before this one goes on. Hub thread only, in a job.
+
+        With `sleep(0)` the loop runs up to 50 callbacks before it looks at a socket, which left gaps of 100 ms beside a
+        stream that pours; a timer, however short, has it look.
+        """
+        gevent.sleep(1e-6)
+
+    def stop(self) -> None:
+        """Kill the jobs and end the thread. Blocks the native thread for at most about half a second."""
+        if self._close():
+            self._post(self._spawn, (self._shut_down, ()))
+            self._finished.acquire(True, 2 * _GRACE)
+            _running.discard(self)
+
+    # From here on the hub's own business.
+
+    def _start(self) -> None:
+        if self._pid != os.getpid():
+            raise ForkedError(
+                f"{self._name}: belongs to the parent process; make a new one in the child"
+            )
+        with self._start_lock:
+            if self._started or self._closing:
+                return
+            ready = _native.allocate_lock()
+            ready.acquire()
+            self._finished.acquire()
+            try:
+                _native.start_new_thread(self._run, (ready,))
+            except RuntimeError as error:
+                self._finished.release()
+                raise HubError(f"{self._name}: no thread can be started now: {error}") from error
+            ready.acquire()
+            if self._start_error is not None:
+                raise HubError(f"{self._name}: its loop did not start") from self._start_error
+            self._started = True
+            _running.add(self)
+
+    def _run(self, ready: _native.Lock) -> None:
+        """Turn the loop until `stop`. The whole life of the thread."""
+        _trace_like_other_threads()
+        try:
+            hub = gevent.get_hub()
+            hub.ollama_sync_hub = True
+            self._loop = hub.loop
+            self._stopped = gevent.event.Event()
+            self._wake = hub.loop.async_()
+            self._wake.start(self._drain)
+        except BaseException as error:  # noqa: BLE001 - it is raised by the thread that starts us
+            self._start_error = error
+            ready.release()
+            return
+        ready.release()
+        self._stopped.wait()
+        self._jobs.clear()
+        self._wake.close()
+        hub.destroy(destroy_loop=True)
+        # Last: who waits for it may end the process, which this thread must not see.
+        self._finished.release()
+
+    def _post(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self._inbox.append((callback, args))
+        self._wake.send()
+
+    def _drain(self) -> None:
+        while self._inbox:
+            callback, args = self._inbox.popleft()
+            try:
+                callback(*args)
+            except Exception:
+                log.exception("%s: a callback failed; this is a bug, please report it", self._name)
+
+    def _spawn(self, job: Callable[..., object], args: tuple[Any, ...]) -> None:
+        greenlet = gevent.Greenlet(self._run_job, job, args)
+        self._jobs.add(greenlet)
+        greenlet.rawlink(self._jobs.discard)  # also when it is killed before it ran
+        greenlet.start()
+
+    def _run_job(self, job: Callable[..., object], args: tuple[Any, ...]) -> None:
+        try:
+            job(*args)
+        except Killed:
+            pass  # killed by `stop` or at exit
+        except BaseException:  # nothing a job raises may end the hub (SystemExit would)
+            log.exception("%s: a job failed; this is a bug, please report it", self._name)
+
+    def _close(self) -> bool:
+        """Refuse new work; true for the one caller that has a running thread to end."""
+        if (
+            self._pid != os.getpid()
+        ):  # and `_start_lock` may be held by a thread that this process never had
+            return False
+        with self._start_lock:
+            was_running = self._started and not self._closing
+            self._closing = True
+        return was_running
+
+    def _end_jobs(self) -> None:
+        """Kill every other job and wait for them, for a bounded time. Runs in a job."""
+        others = self._jobs - {gevent.getcurrent()}
+        gevent.killall(others, block=False)
+        gevent.joinall(others, timeout=_GRACE)
+
+    def _shut_down(self) -> None:
+        self._end_jobs()
+        self._stopped.set()
+
+    def _freeze(self, frozen: _native.Lock) -> None:
+        self._end_jobs()
+        for_ever = _native.allocate_lock()
+        for_ever.acquire()
+        frozen.release()
+        for_ever.acquire()
+
+    def park(self) -> None:
+        """Cancel everything and stop the thread where it can do no harm. For the exit of the interpreter.
+
+        The thread then waits in a native lock, without the GIL and for good. Blocks for about half a second at most.
+        """
+        if self._close():
+            frozen = _native.allocate_lock()
+            frozen.acquire()
+            self._post(self._spawn, (self._freeze, (frozen,)))
+            if frozen.acquire(True, 2 * _GRACE):
+                # Two bytecodes lie between the release we saw and the lock in which the thread stays: let it get there.
+                _native.sleep(0.002)
+
+
+def _trace_like_other_threads() -> None:
+    """Make debuggers and coverage see this thread as they see those of `threading`."""
+    if threading.gettrace() is not None:
+        sys.settrace(threading.gettrace())
+    if threading.getprofile() is not None:
+        sys.setprofile(threading.getprofile())
+
+
+# Hubs whose thread runs, for the exit. Under no lock: single operations on a set are atomic.
+_running: set[Hub] = set()
+
+_shared: Hub | None = None
+_shared_lock = _native.allocate_lock()
+# Hubs of the parent, kept so that no finalizer ever touches their loops: they share kernel objects with the parent's.
+_abandoned: list[Hub] = []
+
+
+def shared_hub() -> Hub:
+    """Return the hub that all clients of this process share. Its thread starts at the first `submit`. Any thread."""
+    global _shared
+    hub = _shared
+    if hub is None:
+        with _shared_lock:
+            hub = _shared
+            if hub is None:
+                hub = _shared = Hub("ollama_sync hub")
+    return hub
+
+
+def _forget_parents_hubs() -> None:
+    """In a forked child: only the forking thread lives on, so no hub does, and a lock may be held by nobody."""
+    global _shared, _shared_lock
+    _shared_lock = _native.allocate_lock()
+    _abandoned.extend(_running)
+    _running.clear()
+    _shared = None
+
+
+def _park_all() -> None:
+    for hub in list(_running):
+        hub.park()
+
+
+os.register_at_fork(after_in_child=_forget_parents_hubs)
+atexit.register(_park_all)

@@ -1,0 +1,36 @@
+"""The interpreter's own thread primitives, whatever the host process has patched.
+
+Runs on any thread. May not import the `threading` or `_thread` names directly: under `gevent.monkey.patch_all()` these
+are greenlets in disguise, and the hub must be a real thread that blocks for real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from gevent.monkey import get_original
+
+
+class Lock(Protocol):
+    """A lock of the operating system: who waits for it blocks the thread, not the greenlet."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Take the lock. Blocks the native thread for up to `timeout` seconds (-1: no limit)."""
+
+    def release(self) -> None:
+        """Give the lock back, from any thread."""
+
+    def __enter__(self) -> bool: ...
+
+    def __exit__(self, *exc_info: object) -> None: ...
+
+
+allocate_lock = cast("Callable[[], Lock]", get_original("_thread", "allocate_lock"))
+start_new_thread = cast(
+    "Callable[[Callable[..., object], tuple[object, ...]], int]",
+    get_original("_thread", "start_new_thread"),
+)
+get_ident = cast("Callable[[], int]", get_original("_thread", "get_ident"))
+thread_local = cast("Callable[[], Any]", get_original("_thread", "_local"))
+sleep = cast("Callable[[float], None]", get_original("time", "sleep"))
