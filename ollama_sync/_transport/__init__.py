@@ -1,0 +1,10 @@
+"""The transport room: a prepared request in, a status and the bytes of a body out, by requests on gevent's sockets.
+
+Knows neither the hub nor what the bytes mean. What fails here leaves as an error of the SDK's tree.
+"""
+
+from ollama_sync._transport._green import Progress
+from ollama_sync._transport._send import Reply
+from ollama_sync._transport._session import Transport
+
+__all__ = ["Progress", "Reply", "Transport"]

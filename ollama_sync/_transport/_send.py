@@ -1,0 +1,244 @@
+"""Sends one prepared request and turns every outcome into a `Reply` or an error of the SDK's tree.
+
+Here errors are born, so here they are mapped: above, nobody meets requests, urllib3 or OSError.
+
+Runs on the hub, in the greenlet of the call.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from ollama_sync._config import keeps_key
+from ollama_sync._transport._body import Body, body_of
+from ollama_sync._wire import BadFraming, loads
+from ollama_sync.errors import ConnectError, OllamaError, ResponseError, StreamBroken
+
+Send = Callable[[requests.PreparedRequest], requests.Response]
+
+_MAX_REDIRECTS = 5
+
+# Bytes; how much of an error's body is read, and characters of it that go into a message.
+_MAX_ERROR_BODY = 65536
+_MAX_ERROR_TEXT = 2000
+
+
+class Reply:
+    """A server's answer whose headers have come: status, headers, and a body still to be read.
+
+    Args:
+        response: as requests made it.
+        sock: the socket it comes from; None when a mock answered.
+        tried: the request, as "POST http://host/path".
+    """
+
+    def __init__(self, response: requests.Response, sock: Any, tried: str) -> None:
+        self.status: int = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._sock = sock
+        self._tried = tried
+        self._body: Body = body_of(response.raw, sock)
+        self._at_end = False
+
+    def read(self) -> bytes:
+        """Return what has come of the body, waiting for at least one byte; b"" at the end.
+
+        Raises:
+            StreamBroken: the body cannot be read to its end.
+        """
+        with _broken_stream(self._tried):
+            data = self._body.read()
+        self._at_end = not data
+        return data
+
+    def close(self) -> None:
+        """Close the connection, unless the body was read to its end. Never blocks; may be called again."""
+        if not self._at_end:
+            hang_up(self._sock)
+        self._response.close()
+
+
+def hang_up(sock: Any) -> None:
+    """Tell the peer that nobody reads any more.
+
+    Closing the descriptor does not: a forked child may hold a copy of it, and then the server would go on.
+    """
+    if sock is not None:
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the peer was first
+
+
+def send_request(
+    send: Send, request: requests.PreparedRequest, sock_of: Callable[[], Any]
+) -> Reply:
+    """Send `request`, follow redirects, and return the reply of a server that says yes.
+
+    Args:
+        send: sends one prepared request, without following anything.
+        request: its method and body stay the same at each redirect.
+        sock_of: returns the socket of the latest connection, None when there was none.
+
+    Raises:
+        ConnectError: there is no connection, or it was lost before the reply began.
+        ResponseError: the server says no, or redirects to where we do not follow.
+    """
+    for _ in range(_MAX_REDIRECTS + 1):
+        tried = f"{request.method} {request.url}"
+        with _no_connection(tried):
+            response = send(request)
+        reply = Reply(response, sock_of(), tried)
+        try:
+            if 200 <= reply.status < 300:
+                return reply
+            if not response.is_redirect:
+                raise _refusal(reply, tried)
+            request = _redirected(request, response)
+        except BaseException:
+            reply.close()
+            raise
+        reply.close()
+    raise ResponseError(
+        f"more than {_MAX_REDIRECTS} redirects, the last to {request.url}", response.status_code
+    )
+
+
+def _redirected(
+    request: requests.PreparedRequest, response: requests.Response
+) -> requests.PreparedRequest:
+    """Return the request for the place that `response` names, without credentials that were not meant for it.
+
+    A browser would turn a POST into a GET at some redirects. An API call is either repeated as it is or not at all.
+    """
+    assert request.url is not None
+    here, target = request.url, urljoin(request.url, response.headers["location"])
+    if urlsplit(target).scheme not in ("http", "https"):
+        raise ResponseError(
+            f"redirected from {here} to {target}: not followed", response.status_code
+        )
+    if urlsplit(here).scheme == "https" and urlsplit(target).scheme == "http":
+        raise ResponseError(
+            f"redirected from {here} to {target}: not followed, for it would send the prompt without TLS",
+            response.status_code,
+        )
+    following = request.copy()
+    following.url = target
+    following.headers.pop("Host", None)
+    if not keeps_key(here, target):
+        for name in ("Authorization", "Cookie", "Proxy-Authorization"):
+            following.headers.pop(name, None)
+    return following
+
+
+def _refusal(reply: Reply, tried: str) -> ResponseError:
+    body = b""
+    try:
+        while len(body) < _MAX_ERROR_BODY and (data := reply.read()):
+            body += data
+    except StreamBroken:
+        pass  # the status and what came of the body say more than that the rest is missing
+    text = body[:_MAX_ERROR_BODY].decode("utf-8", "replace").strip()
+    signin_url = None
+    try:
+        parsed = loads(body)
+    except ValueError:
+        error = _page_title(text) if text.startswith("<") else text
+    else:
+        error = _member(parsed, "error") or text
+        signin_url = _member(parsed, "signin_url") or None
+    if not error:
+        error = f"{tried}: the server gave no reason"
+    return ResponseError(
+        error[:_MAX_ERROR_TEXT],
+        reply.status,
+        headers=reply.headers,
+        signin_url=signin_url,
+        hint=_hint(reply.status, text, tried),
+    )
+
+
+def _member(parsed: Any, name: str) -> str:
+    """Return a text of an error's JSON; the OpenAI routes wrap theirs in one more object."""
+    value = parsed.get(name) if isinstance(parsed, dict) else None
+    if isinstance(value, dict):
+        value = value.get("message")
+    return value if isinstance(value, str) else ""
+
+
+def _page_title(page: str) -> str:
+    title = re.search(r"<title[^>]*>([^<]{1,200})", page, re.IGNORECASE)
+    what = html.unescape(title[1]).strip() if title else "no title"
+    return f"an HTML page instead of an answer: {what}"
+
+
+def _hint(status: int, text: str, tried: str) -> str | None:
+    if status == 404 and text.startswith("404 page not found"):
+        return f"no such route: {tried}; is the path prefix of the host right?"
+    if status == 404 and "not found" in text and "model" in text:
+        return "pull it first, or look at list() for what is there"
+    if status == 403 and not text:
+        return f"{tried}: a server on loopback refuses the Host header of a proxy in front of it"
+    if status == 503:
+        return "the server is overloaded; try again later"
+    return None
+
+
+@contextmanager
+def _no_connection(tried: str) -> Iterator[None]:
+    """Map what can go wrong until the headers of the reply have come."""
+    try:
+        yield
+    except OllamaError:
+        raise
+    except requests.exceptions.SSLError as error:
+        raise ConnectError(
+            f"{tried}: no TLS connection: {_reason(error)}; "
+            "give a private authority's certificate as verify='path'"
+        ) from error
+    except requests.exceptions.ProxyError as error:
+        raise ConnectError(f"{tried}: the proxy did not connect: {_reason(error)}") from error
+    except (requests.exceptions.RequestException, HTTPError, OSError) as error:
+        raise ConnectError(
+            f"{tried}: {_reason(error)}; is Ollama running there? "
+            "Another place is given as host= or OLLAMA_HOST"
+        ) from error
+
+
+@contextmanager
+def _broken_stream(tried: str) -> Iterator[None]:
+    """Map what can go wrong while the body is read."""
+    try:
+        yield
+    except StreamBroken as error:
+        raise StreamBroken(f"{tried}: {error}") from error
+    except BadFraming as error:
+        raise StreamBroken(f"{tried}: the reply is not valid HTTP: {error}") from error
+    except (requests.exceptions.RequestException, HTTPError, OSError, ValueError) as error:
+        raise StreamBroken(f"{tried}: the reply was cut short: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost cause: what surrounds it names objects of urllib3 and repeats the URL."""
+    seen: BaseException = error
+    while True:
+        inner = getattr(seen, "reason", None)
+        if not isinstance(inner, BaseException):
+            inner = seen.args[0] if seen.args and isinstance(seen.args[0], BaseException) else None
+        if inner is None and isinstance(seen.__cause__, OSError):
+            inner = seen.__cause__
+        if inner is None or inner is seen:
+            break
+        seen = inner
+    text = str(seen).strip() or type(seen).__name__
+    return f"{seen.strerror}" if isinstance(seen, OSError) and seen.strerror else text

@@ -1,0 +1,191 @@
+"""One client's way to its server: what is the same for every request, and the connections.
+
+`Transport.prepare` runs on the caller's thread, and does there what would block the hub: reading certificate files and
+the proxy settings of the environment, and looking at every header. `send` and `close` run on the hub.
+
+    caller's thread, once      the rest
+    hub                        _connections, running (the calls under way, kept by the exchange)
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import platform
+import ssl
+from collections.abc import Mapping
+from functools import cache, partial
+from typing import Any
+
+import requests
+from requests.exceptions import RequestException
+from requests.utils import get_environ_proxies
+
+from ollama_sync._config import Host, check_headers
+from ollama_sync._transport._green import GreenAdapter, Progress, current_progress, make_tls_context
+from ollama_sync._transport._send import Reply, hang_up, send_request
+from ollama_sync._version import __version__
+from ollama_sync.errors import RequestError
+
+_USER_AGENT = (
+    f"ollama_sync/{__version__} ({platform.machine()} {platform.system().lower()}) "
+    f"Python/{platform.python_version()}"
+)
+
+# Adapters of the parent process, kept so that no finalizer touches sockets whose loop is the parent's.
+_abandoned: list[GreenAdapter] = []
+
+
+class Transport:
+    """Prepares and sends requests to one host.
+
+    Args:
+        host: where to.
+        api_key: sent as a bearer token with each request; None for none.
+        headers: sent with each request; they win over ours.
+        verify: how to check the server's certificate; see `make_tls_context`.
+        cert: the client's certificate; see `make_tls_context`.
+        proxy: the URL of a proxy, "" for none whatever the environment says, or None for what it says.
+
+    Raises:
+        RequestError: a header, the proxy or a certificate file cannot be used.
+    """
+
+    def __init__(
+        self,
+        host: Host,
+        *,
+        api_key: str | None,
+        headers: Mapping[str, str | None],
+        verify: bool | str | ssl.SSLContext,
+        cert: str | tuple[str, str] | None,
+        proxy: str | None,
+    ) -> None:
+        self.host = host
+        self._base = "http://localhost" if host.socket_path else host.url
+        self._headers = _common_headers(host, api_key, check_headers(headers))
+        self._proxies = _proxies(host, proxy)
+        # Reading a bundle takes 20 to 30 ms: for a plain host it waits for a redirect to https, which is rare.
+        self._tls_context = cache(partial(_tls_context, verify, cert))
+        if host.scheme == "https" or verify is not True or cert is not None:
+            self._tls_context()
+        self._connections: tuple[int, GreenAdapter] | None = None
+        self.running: set[Any] = set()
+
+    def prepare(
+        self, method: str, path: str, body: bytes | None, accept: str
+    ) -> requests.PreparedRequest:
+        """Return a request that is ready to be sent. The caller's thread.
+
+        Args:
+            method: of HTTP.
+            path: from the root of the API, as "/api/chat".
+            body: JSON, or None.
+            accept: the media type that is asked for.
+
+        Raises:
+            RequestError: it cannot be made into a request.
+        """
+        kind = {} if body is None else {"Content-Type": "application/json"}
+        headers = {"Accept": accept, **kind, **self._headers}
+        try:
+            return requests.Request(method, self._base + path, headers, data=body).prepare()
+        except (RequestException, ValueError) as error:
+            raise RequestError(f"{method} {path} cannot be sent: {error}") from error
+
+    def describe(self, request: requests.PreparedRequest) -> str:
+        """Return a request in a few words, for errors and logs: "POST http://host/api/chat". Any thread."""
+        if self.host.socket_path is not None:
+            return f"{request.method} unix://{self.host.socket_path}:{request.path_url}"
+        return f"{request.method} {request.url}"
+
+    def send(self, request: requests.PreparedRequest, progress: Progress) -> Reply:
+        """Send and return a reply whose headers have come. Runs on the hub, in a greenlet of its own.
+
+        Args:
+            request: of `prepare`.
+            progress: told how far it has come.
+
+        Raises:
+            ConnectError, ResponseError: see `send_request`.
+        """
+        watched = _SocketWatch(progress)
+        adapter = self._adapter()
+        token = current_progress.set(watched)
+        try:
+            post = partial(adapter.send, stream=True, timeout=None, proxies=self._proxies)
+            return send_request(post, request, watched.take)
+        except BaseException:
+            # Killed while the server was silent: urllib3 closes the descriptor, which is not enough; see `hang_up`.
+            hang_up(watched.sock)
+            raise
+        finally:
+            current_progress.reset(token)
+
+    def close(self) -> None:
+        """End the calls under way and close every connection. Runs on the hub."""
+        for exchange in list(self.running):
+            exchange.cancel()
+        if self._connections is not None and self._connections[0] == os.getpid():
+            self._connections[1].close()
+            self._connections = None
+
+    def _adapter(self) -> GreenAdapter:
+        pid = os.getpid()
+        if self._connections is None or self._connections[0] != pid:
+            if self._connections is not None:  # a fork lies between: its sockets are the parent's
+                _abandoned.append(self._connections[1])
+            self._connections = pid, GreenAdapter(self._tls_context, self.host.socket_path)
+        return self._connections[1]
+
+
+class _SocketWatch:
+    """Passes progress on and remembers the socket."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.sock: Any = None
+        self._progress = progress
+
+    def connected(self, sock: Any) -> None:
+        self.sock = sock
+        self._progress.connected(sock)
+
+    def sent(self) -> None:
+        self._progress.sent()
+
+    def take(self) -> Any:
+        """Return the socket of the latest connection and forget it: a redirect may be answered by another."""
+        sock, self.sock = self.sock, None
+        return sock
+
+
+def _common_headers(host: Host, api_key: str | None, own: Mapping[str, str]) -> dict[str, str]:
+    # Compressed small chunks would be held back by whoever compresses them.
+    headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
+    if api_key is not None:
+        headers["Authorization"] = f"Bearer {api_key}"
+    elif host.username is not None:
+        pair = f"{host.username}:{host.password or ''}".encode()
+        headers["Authorization"] = "Basic " + base64.b64encode(pair).decode("ascii")
+    names = {name.lower() for name in own}
+    return {name: value for name, value in headers.items() if name.lower() not in names} | dict(own)
+
+
+def _proxies(host: Host, proxy: str | None) -> dict[str, str]:
+    if host.socket_path is not None or proxy == "":
+        return {}
+    if proxy is None:
+        # A proxy cannot reach our own loopback, so one for everything would only break local servers.
+        return {} if host.is_loopback else dict(get_environ_proxies(host.url, no_proxy=None))
+    if not proxy.lower().startswith(("http://", "https://")):
+        raise RequestError(
+            f"proxy={proxy!r}: an http:// or https:// URL, or '' for none; SOCKS is not supported"
+        )
+    return {"http": proxy, "https": proxy}
+
+
+def _tls_context(verify: bool | str | ssl.SSLContext, cert: str | tuple[str, str] | None) -> Any:
+    try:
+        return make_tls_context(verify, cert)
+    except OSError as error:
+        raise RequestError(f"verify={verify!r}, cert={cert!r}: cannot be used: {error}") from error
