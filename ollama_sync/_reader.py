@@ -1,0 +1,270 @@
+"""The caller's end of a channel: decodes what the hub released, and says once how it ended.
+
+Runs on the caller's thread, whichever that is at the moment; one at a time, which `_busy` sees to. `close`, `error` and
+`done` may be used from any other. JSON is decoded here, one call for a whole block, so that the hub never waits for it.
+
+    under _busy      _ready, _position, _kept, _complete, _fault, _over
+    any thread       _closed (set once)
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ollama_sync._endpoints import StreamKind
+from ollama_sync._exchange import Exchange
+from ollama_sync._hub import Failed, Finished, allocate_lock, new_waiter
+from ollama_sync._wire import loads_block
+from ollama_sync.errors import (
+    ClosedError,
+    ConcurrentUseError,
+    ErrorLine,
+    ForkedError,
+    OllamaError,
+    StreamBroken,
+)
+
+Part = dict[str, Any]
+
+
+class Reader:
+    """Takes the parts of one exchange, in order, each once.
+
+    Args:
+        exchange: started.
+        kind: how its parts are understood.
+        view: makes the accumulated reply that an error carries into what the caller knows.
+    """
+
+    def __init__(self, exchange: Exchange, kind: StreamKind, view: Callable[[Part], Any]) -> None:
+        self.exchange = exchange
+        self._channel = exchange.channel
+        self._kind = kind
+        self._view = view
+        self._pid = os.getpid()
+        self._busy = allocate_lock()
+        self._ready: list[Part] = []  # decoded; handed over up to _position
+        self._position = 0
+        self._kept: list[bytes] = []  # every block, for the accumulated reply
+        self._complete = False  # the last part says that the reply is complete
+        self._fault: OllamaError | None = None  # found in what arrived: a bad line, an error line
+        self._over = False  # the end, or the error, was handed over
+        self._closed = False
+
+    def read(self, limit: int) -> list[Part]:
+        """Return the released parts, at most `limit`, waiting for the first; [] at the end.
+
+        Blocks the caller's thread or greenlet.
+
+        Raises:
+            OllamaError: how the exchange failed; once, after every part that had arrived.
+        """
+        self.acquire()
+        try:
+            while (parts := self.take(limit)) is not None:
+                if parts:
+                    return parts
+                self._wait(lambda: self._channel.is_ready, None)
+            return []
+        finally:
+            self.release()
+
+    def poll(self, timeout: float) -> list[Part]:
+        """Return all that has arrived, released or not; [] when nothing has, or at the end.
+
+        Args:
+            timeout: seconds; how long to wait for the first part.
+
+        Raises:
+            OllamaError: as `read`.
+        """
+        self.acquire()
+        try:
+            deadline = time.monotonic() + timeout
+            while (parts := self._take(self._channel.take_arrived, None)) is not None:
+                left = deadline - time.monotonic()
+                if parts or left <= 0:
+                    return parts
+                self._wait(lambda: self._channel.buffered or self._channel.ended, left)
+            return []
+        finally:
+            self.release()
+
+    def acquire(self) -> None:
+        """Become the one consumer.
+
+        Raises:
+            ConcurrentUseError: there is one.
+            ClosedError: the stream was closed.
+            ForkedError: the stream belongs to the parent process.
+        """
+        if self._pid != os.getpid():
+            raise ForkedError(
+                f"{self.exchange.tried}: this stream belongs to the parent process, whose hub does not run "
+                "in a forked child; make the call in the child"
+            )
+        if self._closed:
+            raise ClosedError(f"{self.exchange.tried}: the stream was closed")
+        if not self._busy.acquire(False):
+            raise ConcurrentUseError(
+                f"{self.exchange.tried}: the stream is in use by another consumer; each may have its own stream"
+            )
+
+    def release(self) -> None:
+        """Stop being the consumer."""
+        self._busy.release()
+        self._drop_if_closed()
+
+    def take(self, limit: int) -> list[Part] | None:
+        """Return the released parts, at most `limit`: [] when there are none now, None at the end. For the consumer.
+
+        Raises:
+            OllamaError: as `read`.
+        """
+        return self._take(self._channel.take_released, limit)
+
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called on the hub when there is something to take. For the consumer."""
+        self._channel.listen(listener)
+
+    def unlisten(self) -> None:
+        """Stop the calls."""
+        self._channel.unlisten()
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether `take` has something to hand over."""
+        return (
+            self._position < len(self._ready) or self._fault is not None or self._channel.is_ready
+        )
+
+    @property
+    def error(self) -> OllamaError | None:
+        """How the exchange failed, as soon as that is known; None while it has not."""
+        if self._fault is not None:
+            return self._fault
+        end = self._channel.ended
+        return end.error if isinstance(end, Failed) else None
+
+    @property
+    def done(self) -> bool:
+        """Whether everything was handed over and nothing will come; an error still to be raised is something."""
+        if self._over or self._closed:
+            return True
+        end = self._channel.ended
+        if end is None or self.error is not None or self._channel.buffered:
+            return False
+        return self._position == len(self._ready) and (
+            self._complete or not isinstance(end, Finished)
+        )
+
+    @property
+    def is_abandonable(self) -> bool:
+        """Whether nobody loses anything if it is dropped now: it is over, or its terminal part was handed over."""
+        return self.done or (self._complete and self._position == len(self._ready))
+
+    @property
+    def waiting(self) -> int:
+        """Parts decoded and not yet handed over."""
+        return len(self._ready) - self._position
+
+    def accumulated(self) -> Part:
+        """Return one reply folded from every part that was taken, handed over or not; empty when none was."""
+        parts: list[Part] = []
+        for block in self._kept:
+            parts += [part for part in loads_block(block)[0] if "error" not in part]
+        return self._kind.accumulate(parts)
+
+    def close(self) -> None:
+        """Cancel, and drop what is left. Any thread, at any time; a consumer that waits is released."""
+        self._closed = True
+        self.exchange.cancel()
+        self._drop_if_closed()
+
+    def _wait(self, is_ready: Callable[[], object], timeout: float | None) -> None:
+        """Sleep until the hub calls, at most `timeout` seconds."""
+        waiter = new_waiter()
+        self._channel.listen(waiter.wake)
+        try:
+            # Looked at after `listen`: what the hub did before it could call us is seen here.
+            if not is_ready():
+                waiter.wait(timeout)
+        finally:
+            self._channel.unlisten()
+
+    def _take(self, pop: Callable[[], bytes | None], limit: int | None) -> list[Part] | None:
+        # Read before anything is taken: if it has ended by now, nothing can come behind what `pop` gives.
+        end = self._channel.ended
+        while self._fault is None and (limit is None or self.waiting < limit):
+            block = pop()
+            if block is None:
+                break
+            self._decode(block)
+        if self._closed:
+            self._over = True
+        elif self.waiting:
+            return self._hand_over(limit)
+        elif not self._over and (self._fault is not None or end is not None):
+            self._over = True
+            self._raise_what_went_wrong()
+        return None if self._over else []
+
+    def _decode(self, block: bytes) -> None:
+        parts, bad = loads_block(block)
+        self._kept.append(block)
+        # Inside a JSON string the quotes would be escaped: so this finds keys, and strings that are just this word.
+        if b'"error"' in block:
+            for number, part in enumerate(parts):
+                if "error" in part:
+                    self._fault = _error_line(part)
+                    parts, bad = parts[:number], None
+                    break
+        if bad is not None:
+            self._fault = StreamBroken(f"{self.exchange.tried}: {bad}")
+            self._fault.__cause__ = bad
+        if self._fault is not None:
+            self.exchange.cancel()
+        if parts:
+            self._complete = self._kind.is_terminal(parts[-1])
+            self._ready = self._ready[self._position :] + parts if self.waiting else parts
+            self._position = 0
+
+    def _hand_over(self, limit: int | None) -> list[Part]:
+        if self._position == 0 and (limit is None or len(self._ready) <= limit):
+            parts, self._ready = self._ready, []
+            return parts
+        start = self._position
+        self._position = len(self._ready) if limit is None else min(start + limit, len(self._ready))
+        return self._ready[start : self._position]
+
+    def _raise_what_went_wrong(self) -> None:
+        """Raise the error with which it ended, if it did not end well."""
+        error = self.error
+        if error is None and isinstance(self._channel.ended, Finished) and not self._complete:
+            error = self._fault = StreamBroken(
+                f"{self.exchange.tried}: the reply ended without its final object; it may be incomplete"
+            )
+        if isinstance(error, StreamBroken) and error.partial is None:
+            error.partial = self._view(self.accumulated()) if self._kept else None
+        if error is not None:
+            raise error
+
+    def _drop_if_closed(self) -> None:
+        # A consumer that is busy just now drops everything itself, for it comes here after it let go.
+        if self._closed and self._busy.acquire(False):
+            self._over = True
+            self._ready = []
+            self._position = 0
+            self._kept = []
+            while self._channel.take_arrived() is not None:
+                pass
+            self._busy.release()
+
+
+def _error_line(part: Part) -> ErrorLine:
+    """Return the error that a line reports; lines of a remote server also name a status."""
+    status = part.get("StatusCode")
+    return ErrorLine(str(part["error"]), status if isinstance(status, int) else -1)
