@@ -43,9 +43,7 @@ from ollama_sync.errors import (
 )
 
 if TYPE_CHECKING:
-    from requests import PreparedRequest
-
-    from ollama_sync._transport import Reply, Transport
+    from ollama_sync._transport import PreparedRequest, Reply, Transport
 
 _TIMEOUTS: dict[str, type[WaitTimeout]] = {
     "connect": ConnectTimeout,

@@ -3,7 +3,7 @@
 Runs on the caller's thread, whichever that is at the moment; one at a time, which `_busy` sees to. `close`, `error` and
 `done` may be used from any other. JSON is decoded here, one call for a whole block, so that the hub never waits for it.
 
-    under _busy      _ready, _position, _kept, _complete, _fault, _over
+    under _busy      _block, _ready, _position, _kept, _complete, _fault, _over
     any thread       _closed (set once)
 """
 
@@ -29,6 +29,10 @@ from ollama_sync.errors import (
 
 Part = dict[str, Any]
 
+# Bytes that are decoded at once: some hundred parts. Larger pieces would have so many objects alive together that the
+# garbage collector starts in the midst of them, which costs as much again as the decoding.
+_PIECE = 16384
+
 
 class Reader:
     """Takes the parts of one exchange, in order, each once.
@@ -46,6 +50,7 @@ class Reader:
         self._view = view
         self._pid = os.getpid()
         self._busy = allocate_lock()
+        self._block = b""  # taken from the channel, not decoded
         self._ready: list[Part] = []  # decoded; handed over up to _position
         self._position = 0
         self._kept: list[bytes] = []  # every block, for the accumulated reply
@@ -137,9 +142,7 @@ class Reader:
     @property
     def is_ready(self) -> bool:
         """Whether `take` has something to hand over."""
-        return (
-            self._position < len(self._ready) or self._fault is not None or self._channel.is_ready
-        )
+        return self._is_holding or self._fault is not None or self._channel.is_ready
 
     @property
     def error(self) -> OllamaError | None:
@@ -155,21 +158,14 @@ class Reader:
         if self._over or self._closed:
             return True
         end = self._channel.ended
-        if end is None or self.error is not None or self._channel.buffered:
+        if end is None or self.error is not None or self._channel.buffered or self._is_holding:
             return False
-        return self._position == len(self._ready) and (
-            self._complete or not isinstance(end, Finished)
-        )
+        return self._complete or not isinstance(end, Finished)
 
     @property
     def is_abandonable(self) -> bool:
         """Whether nobody loses anything if it is dropped now: it is over, or its terminal part was handed over."""
-        return self.done or (self._complete and self._position == len(self._ready))
-
-    @property
-    def waiting(self) -> int:
-        """Parts decoded and not yet handed over."""
-        return len(self._ready) - self._position
+        return self.done or (self._complete and not self._is_holding)
 
     def accumulated(self) -> Part:
         """Return one reply folded from every part that was taken, handed over or not; empty when none was."""
@@ -183,6 +179,15 @@ class Reader:
         self._closed = True
         self.exchange.cancel()
         self._drop_if_closed()
+
+    @property
+    def _waiting(self) -> int:
+        """Parts decoded and not yet handed over."""
+        return len(self._ready) - self._position
+
+    @property
+    def _is_holding(self) -> bool:
+        return bool(self._waiting or self._block)
 
     def _wait(self, is_ready: Callable[[], object], timeout: float | None) -> None:
         """Sleep until the hub calls, at most `timeout` seconds."""
@@ -198,23 +203,34 @@ class Reader:
     def _take(self, pop: Callable[[], bytes | None], limit: int | None) -> list[Part] | None:
         # Read before anything is taken: if it has ended by now, nothing can come behind what `pop` gives.
         end = self._channel.ended
-        while self._fault is None and (limit is None or self.waiting < limit):
-            block = pop()
-            if block is None:
-                break
-            self._decode(block)
+        while self._fault is None and (limit is None or self._waiting < limit):
+            if not self._block:
+                self._block = pop() or b""
+                if not self._block:
+                    break
+                self._kept.append(self._block)
+            self._decode(self._next_piece())
         if self._closed:
             self._over = True
-        elif self.waiting:
+        elif self._waiting:
             return self._hand_over(limit)
         elif not self._over and (self._fault is not None or end is not None):
             self._over = True
             self._raise_what_went_wrong()
         return None if self._over else []
 
+    def _next_piece(self) -> bytes:
+        """Cut whole lines from the front of the block that is in work."""
+        block = self._block
+        if len(block) <= _PIECE:
+            self._block = b""
+            return block
+        cut = (block.rfind(b"\n", 0, _PIECE) + 1) or (block.find(b"\n") + 1)
+        self._block = block[cut:]
+        return block[:cut]
+
     def _decode(self, block: bytes) -> None:
         parts, bad = loads_block(block)
-        self._kept.append(block)
         # Inside a JSON string the quotes would be escaped: so this finds keys, and strings that are just this word.
         if b'"error"' in block:
             for number, part in enumerate(parts):
@@ -226,10 +242,11 @@ class Reader:
             self._fault = StreamBroken(f"{self.exchange.tried}: {bad}")
             self._fault.__cause__ = bad
         if self._fault is not None:
+            self._block = b""
             self.exchange.cancel()
         if parts:
             self._complete = self._kind.is_terminal(parts[-1])
-            self._ready = self._ready[self._position :] + parts if self.waiting else parts
+            self._ready = self._ready[self._position :] + parts if self._waiting else parts
             self._position = 0
 
     def _hand_over(self, limit: int | None) -> list[Part]:
@@ -256,6 +273,7 @@ class Reader:
         # A consumer that is busy just now drops everything itself, for it comes here after it let go.
         if self._closed and self._busy.acquire(False):
             self._over = True
+            self._block = b""
             self._ready = []
             self._position = 0
             self._kept = []

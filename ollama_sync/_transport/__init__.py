@@ -3,8 +3,10 @@
 Knows neither the hub nor what the bytes mean. What fails here leaves as an error of the SDK's tree.
 """
 
+from requests import PreparedRequest
+
 from ollama_sync._transport._green import Progress
 from ollama_sync._transport._send import Reply
 from ollama_sync._transport._session import Transport
 
-__all__ = ["Progress", "Reply", "Transport"]
+__all__ = ["PreparedRequest", "Progress", "Reply", "Transport"]

@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from functools import partial
 from typing import Any, Protocol
 
+import gevent.monkey
 import gevent.socket
 import gevent.ssl
 from requests import PreparedRequest
@@ -46,6 +47,19 @@ class Progress(Protocol):
 current_progress: ContextVar[Progress] = ContextVar("current_progress")
 
 
+def hang_up(sock: Any) -> None:
+    """Tell the peer that nobody reads any more.
+
+    Closing the descriptor does not: a forked child may hold a copy of it, and then the server would go on.
+    """
+    if sock is not None:
+        try:
+            # urllib3's TLS inside TLS (an https proxy) is no socket, but has one.
+            getattr(sock, "socket", sock).shutdown(native_socket.SHUT_RDWR)
+        except OSError:
+            pass  # the peer was first, or it is closed
+
+
 def _keep_alive_options() -> list[tuple[int, int, int]]:
     """Have the system notice a peer that vanished: after 60 s of silence, 4 probes 15 s apart."""
     options = [
@@ -64,7 +78,9 @@ def _keep_alive_options() -> list[tuple[int, int, int]]:
 
 
 class _Green(HTTPConnection):
-    """What the connections below have in common: gevent's socket, and a report of progress."""
+    """What the connections below have in common: gevent's socket, a report of progress, and an end that the peer sees."""
+
+    _is_handing_over = False
 
     def _new_conn(self) -> Any:
         try:
@@ -86,7 +102,21 @@ class _Green(HTTPConnection):
     def getresponse(self) -> Any:
         # urllib3 asks for the response when it has written the whole request.
         current_progress.get().sent()
-        return super().getresponse()
+        self._is_handing_over = True
+        try:
+            return super().getresponse()
+        except BaseException:
+            hang_up(self.sock)
+            raise
+        finally:
+            self._is_handing_over = False
+
+    def close(self) -> None:
+        # Whatever fails, urllib3 closes here; later nobody can hang up any more. Where a reply ends by its connection,
+        # http.client closes as soon as it has the headers: the response then reads on from the same socket.
+        if not self._is_handing_over:
+            hang_up(self.sock)
+        super().close()
 
 
 class GreenHTTPConnection(_Green):
@@ -95,6 +125,12 @@ class GreenHTTPConnection(_Green):
 
 class GreenHTTPSConnection(_Green, HTTPSConnection):
     """HTTP over TLS, also through a CONNECT proxy. Its context must be one of `make_tls_context`."""
+
+    def connect(self) -> None:
+        super().connect()
+        # The context checked what it was told to. urllib3 would now warn of verify=False, on the hub's thread: that names
+        # no line of the caller's, and where warnings are errors it would end the call.
+        self.is_verified = True
 
 
 class UnixConnection(_Green):
@@ -145,7 +181,8 @@ class UnixPool(HTTPConnectionPool):
 
 def _connect(host: str, port: int, options: Any) -> Any:
     """Return a gevent socket connected to the first address of `host` that answers."""
-    host = host.strip("[]")
+    # As an address is written outside a URL: without brackets, and with a bare "%" before its zone.
+    host = host.strip("[]").replace("%25", "%")
     error: OSError | None = None
     for family, kind, proto, _, address in _addresses(host, port):
         sock = gevent.socket.socket(family, kind, proto)
@@ -191,8 +228,9 @@ def make_tls_context(
     Raises:
         OSError: a file is missing or is no certificate (ssl.SSLError).
     """
-    if isinstance(verify, ssl.SSLContext):
-        return verify if isinstance(verify, gevent.ssl.SSLContext) else _BorrowedContext(verify)
+    # The original, since `ssl.SSLContext` is gevent's in a patched process: a context may be older than the patch.
+    if isinstance(verify, gevent.monkey.get_original("ssl", "SSLContext")):
+        return _BorrowedContext(verify)
     # Not `gevent.ssl.create_default_context`: in a process that is not patched it makes the standard library's.
     context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -200,7 +238,7 @@ def make_tls_context(
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     else:
-        bundle = DEFAULT_CA_BUNDLE_PATH if verify is True else verify
+        bundle: Any = DEFAULT_CA_BUNDLE_PATH if verify is True else verify
         where = {"capath" if os.path.isdir(bundle) else "cafile": bundle}
         context.load_verify_locations(**where)
     if cert is not None:
@@ -211,7 +249,7 @@ def make_tls_context(
 class _BorrowedContext:
     """A context of the user's that wraps sockets gevent's way, without being changed: other threads use it too.
 
-    urllib3 sets `verify_mode` to what it already is, and reads the rest.
+    urllib3 sets `verify_mode` to what it already is, names the protocols that it speaks, and reads the rest.
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -223,6 +261,9 @@ class _BorrowedContext:
     def __setattr__(self, name: str, value: object) -> None:
         if getattr(self._context, name) != value:
             raise AttributeError(f"the TLS context given as verify= would be changed: {name}")
+
+    def set_alpn_protocols(self, protocols: list[str]) -> None:
+        """Do nothing: the user's own choice stays."""
 
     def wrap_socket(self, sock: Any, **options: Any) -> Any:
         """Return a TLS socket of gevent's over `sock`."""

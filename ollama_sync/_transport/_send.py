@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import html
 import re
-import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from ollama_sync._config import keeps_key
 from ollama_sync._transport._body import Body, body_of
+from ollama_sync._transport._green import hang_up
 from ollama_sync._wire import BadFraming, loads
 from ollama_sync.errors import ConnectError, OllamaError, ResponseError, StreamBroken
 
@@ -48,7 +48,6 @@ class Reply:
         self._sock = sock
         self._tried = tried
         self._body: Body = body_of(response.raw, sock)
-        self._at_end = False
 
     def read(self) -> bytes:
         """Return what has come of the body, waiting for at least one byte; b"" at the end.
@@ -57,31 +56,21 @@ class Reply:
             StreamBroken: the body cannot be read to its end.
         """
         with _broken_stream(self._tried):
-            data = self._body.read()
-        self._at_end = not data
-        return data
+            return self._body.read()
 
     def close(self) -> None:
         """Close the connection, unless the body was read to its end. Never blocks; may be called again."""
-        if not self._at_end:
+        # With the last bytes of the body the connection went back to its pool: by now it may serve another call.
+        if self._response.raw.connection is not None:
             hang_up(self._sock)
         self._response.close()
 
 
-def hang_up(sock: Any) -> None:
-    """Tell the peer that nobody reads any more.
-
-    Closing the descriptor does not: a forked child may hold a copy of it, and then the server would go on.
-    """
-    if sock is not None:
-        try:
-            sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the peer was first
-
-
 def send_request(
-    send: Send, request: requests.PreparedRequest, sock_of: Callable[[], Any]
+    send: Send,
+    request: requests.PreparedRequest,
+    sock_of: Callable[[], Any],
+    describe: Callable[[requests.PreparedRequest], str],
 ) -> Reply:
     """Send `request`, follow redirects, and return the reply of a server that says yes.
 
@@ -89,13 +78,14 @@ def send_request(
         send: sends one prepared request, without following anything.
         request: its method and body stay the same at each redirect.
         sock_of: returns the socket of the latest connection, None when there was none.
+        describe: names a request in errors.
 
     Raises:
         ConnectError: there is no connection, or it was lost before the reply began.
         ResponseError: the server says no, or redirects to where we do not follow.
     """
     for _ in range(_MAX_REDIRECTS + 1):
-        tried = f"{request.method} {request.url}"
+        tried = describe(request)
         with _no_connection(tried):
             response = send(request)
         reply = Reply(response, sock_of(), tried)
@@ -122,7 +112,15 @@ def _redirected(
     A browser would turn a POST into a GET at some redirects. An API call is either repeated as it is or not at all.
     """
     assert request.url is not None
-    here, target = request.url, urljoin(request.url, response.headers["location"])
+    here = request.url
+    following = request.copy()
+    try:
+        following.prepare_url(urljoin(here, response.headers["location"]), None)
+    except ValueError as error:
+        raise ResponseError(
+            f"redirected from {here} to a place that is no URL: {error}", response.status_code
+        ) from error
+    target = str(following.url)  # as it will be read when it is sent, and not as the server wrote it
     if urlsplit(target).scheme not in ("http", "https"):
         raise ResponseError(
             f"redirected from {here} to {target}: not followed", response.status_code
@@ -132,8 +130,6 @@ def _redirected(
             f"redirected from {here} to {target}: not followed, for it would send the prompt without TLS",
             response.status_code,
         )
-    following = request.copy()
-    following.url = target
     following.headers.pop("Host", None)
     if not keeps_key(here, target):
         for name in ("Authorization", "Cookie", "Proxy-Authorization"):
@@ -202,17 +198,20 @@ def _no_connection(tried: str) -> Iterator[None]:
     except OllamaError:
         raise
     except requests.exceptions.SSLError as error:
+        root = _root(error)
         raise ConnectError(
-            f"{tried}: no TLS connection: {_reason(error)}; "
+            f"{tried}: no TLS connection: {_text(root)}; "
             "give a private authority's certificate as verify='path'"
-        ) from error
+        ) from root
     except requests.exceptions.ProxyError as error:
-        raise ConnectError(f"{tried}: the proxy did not connect: {_reason(error)}") from error
+        root = _root(error)
+        raise ConnectError(f"{tried}: the proxy did not connect: {_text(root)}") from root
     except (requests.exceptions.RequestException, HTTPError, OSError) as error:
+        root = _root(error)
         raise ConnectError(
-            f"{tried}: {_reason(error)}; is Ollama running there? "
+            f"{tried}: {_text(root)}; is Ollama running there? "
             "Another place is given as host= or OLLAMA_HOST"
-        ) from error
+        ) from root
 
 
 @contextmanager
@@ -225,20 +224,18 @@ def _broken_stream(tried: str) -> Iterator[None]:
     except BadFraming as error:
         raise StreamBroken(f"{tried}: the reply is not valid HTTP: {error}") from error
     except (requests.exceptions.RequestException, HTTPError, OSError, ValueError) as error:
-        raise StreamBroken(f"{tried}: the reply was cut short: {_reason(error)}") from error
+        root = _root(error)
+        raise StreamBroken(f"{tried}: the reply was cut short: {_text(root)}") from root
 
 
-def _reason(error: BaseException) -> str:
-    """Return the innermost cause: what surrounds it names objects of urllib3 and repeats the URL."""
-    seen: BaseException = error
-    while True:
-        inner = getattr(seen, "reason", None)
-        if not isinstance(inner, BaseException):
-            inner = seen.args[0] if seen.args and isinstance(seen.args[0], BaseException) else None
-        if inner is None and isinstance(seen.__cause__, OSError):
-            inner = seen.__cause__
-        if inner is None or inner is seen:
-            break
-        seen = inner
-    text = str(seen).strip() or type(seen).__name__
-    return f"{seen.strerror}" if isinstance(seen, OSError) and seen.strerror else text
+def _root(error: BaseException) -> BaseException:
+    """Return the innermost cause. The layers of requests and urllib3 around it would fill a screen, and say it again."""
+    for inner in (getattr(error, "reason", None), *error.args, error.__cause__):
+        if isinstance(inner, BaseException) and inner is not error:
+            return _root(inner)
+    return error
+
+
+def _text(error: BaseException) -> str:
+    strerror = error.strerror if isinstance(error, OSError) else None
+    return strerror or str(error).strip() or type(error).__name__

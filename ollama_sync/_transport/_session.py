@@ -4,7 +4,7 @@
 the proxy settings of the environment, and looking at every header. `send` and `close` run on the hub.
 
     caller's thread, once      the rest
-    hub                        _connections, running (the calls under way, kept by the exchange)
+    hub                        _connections, _closed, running (the calls under way, kept by the exchange)
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from requests.utils import get_environ_proxies
 
 from ollama_sync._config import Host, check_headers
 from ollama_sync._transport._green import GreenAdapter, Progress, current_progress, make_tls_context
-from ollama_sync._transport._send import Reply, hang_up, send_request
+from ollama_sync._transport._send import Reply, send_request
 from ollama_sync._version import __version__
-from ollama_sync.errors import RequestError
+from ollama_sync.errors import ClosedError, RequestError
 
 _USER_AGENT = (
     f"ollama_sync/{__version__} ({platform.machine()} {platform.system().lower()}) "
@@ -62,7 +62,9 @@ class Transport:
         proxy: str | None,
     ) -> None:
         self.host = host
-        self._base = "http://localhost" if host.socket_path else host.url
+        # A socket has no name; the server accepts this one. The port that no server has keeps a redirect to the real
+        # localhost from looking like the same place, to which a key may follow.
+        self._base = "http://localhost:0" if host.socket_path else host.url
         self._headers = _common_headers(host, api_key, check_headers(headers))
         self._proxies = _proxies(host, proxy)
         # Reading a bundle takes 20 to 30 ms: for a plain host it waits for a redirect to https, which is rare.
@@ -70,6 +72,7 @@ class Transport:
         if host.scheme == "https" or verify is not True or cert is not None:
             self._tls_context()
         self._connections: tuple[int, GreenAdapter] | None = None
+        self._closed = False
         self.running: set[Any] = set()
 
     def prepare(
@@ -108,22 +111,22 @@ class Transport:
 
         Raises:
             ConnectError, ResponseError: see `send_request`.
+            ClosedError: the client was closed while this call was on its way to the hub.
         """
+        if self._closed:
+            raise ClosedError(f"{self.describe(request)}: the client was closed")
         watched = _SocketWatch(progress)
         adapter = self._adapter()
         token = current_progress.set(watched)
         try:
             post = partial(adapter.send, stream=True, timeout=None, proxies=self._proxies)
-            return send_request(post, request, watched.take)
-        except BaseException:
-            # Killed while the server was silent: urllib3 closes the descriptor, which is not enough; see `hang_up`.
-            hang_up(watched.sock)
-            raise
+            return send_request(post, request, watched.take, self.describe)
         finally:
             current_progress.reset(token)
 
     def close(self) -> None:
         """End the calls under way and close every connection. Runs on the hub."""
+        self._closed = True
         for exchange in list(self.running):
             exchange.cancel()
         if self._connections is not None and self._connections[0] == os.getpid():
@@ -179,7 +182,9 @@ def _proxies(host: Host, proxy: str | None) -> dict[str, str]:
         return {} if host.is_loopback else dict(get_environ_proxies(host.url, no_proxy=None))
     if not proxy.lower().startswith(("http://", "https://")):
         raise RequestError(
-            f"proxy={proxy!r}: an http:// or https:// URL, or '' for none; SOCKS is not supported"
+            # Only its scheme: the rest may hold a password.
+            f"proxy={proxy.partition('://')[0]!r}...: an http:// or https:// URL, or '' for none; "
+            "SOCKS is not supported"
         )
     return {"http": proxy, "https": proxy}
 
@@ -187,5 +192,5 @@ def _proxies(host: Host, proxy: str | None) -> dict[str, str]:
 def _tls_context(verify: bool | str | ssl.SSLContext, cert: str | tuple[str, str] | None) -> Any:
     try:
         return make_tls_context(verify, cert)
-    except OSError as error:
+    except (OSError, TypeError, ValueError) as error:
         raise RequestError(f"verify={verify!r}, cert={cert!r}: cannot be used: {error}") from error

@@ -10,8 +10,6 @@ Pure; runs on the hub.
 
 from __future__ import annotations
 
-from itertools import repeat
-
 # Bytes; the longest size line (with extensions) and the longest trailer section that are accepted.
 _MAX_SIZE_LINE = 4096
 _MAX_TRAILERS = 65536
@@ -134,14 +132,16 @@ def _one_line_chunks(data: bytes) -> tuple[bytes, int]:
     pieces = data.split(b"\n")
     count = (len(pieces) - 1) // 3 * 3
     sizes, lines, ends = pieces[0:count:3], pieces[1:count:3], pieces[2:count:3]
-    if ends.count(b"\r") != len(ends):
+    if not lines or ends.count(b"\r") != len(ends):
         return b"", 0
-    try:
-        wanted = sum(map(int, sizes, repeat(16)))
-        equal = list(map(int, sizes, repeat(16))) == [len(line) + 1 for line in lines]
-    except ValueError:
+    # A stream has few different lengths of lines, so that few pairs are left to be looked at one by one.
+    for size, length in set(zip(sizes, map(len, lines), strict=True)):
+        if (
+            _HEX.issuperset(size[:-1])
+            and size[-1:] == b"\r"
+            and int(size[:-1] or b"0", 16) == length + 1
+        ):
+            continue
         return b"", 0
-    if not equal or not lines:
-        return b"", 0
-    body = b"\n".join(lines) + b"\n"
-    return body, wanted + sum(map(len, sizes)) + len(sizes) + 2 * len(ends)
+    rest = pieces[count:]
+    return b"\n".join(lines) + b"\n", len(data) - sum(map(len, rest)) - (len(rest) - 1)

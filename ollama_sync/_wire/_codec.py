@@ -70,7 +70,11 @@ def loads_block(block: bytes) -> tuple[list[dict[str, Any]], BadLine | None]:
 
 def _loads_lines(block: bytes) -> tuple[list[dict[str, Any]], BadLine | None]:
     parts: list[dict[str, Any]] = []
-    for line in block.split(b"\n")[:-1]:
+    for line in block.split(b"\n"):
+        if (
+            not line.strip()
+        ):  # blank lines, and the carriage return of a server that ends lines with both
+            continue
         try:
             part = ujson.loads(line)
         except ValueError as error:

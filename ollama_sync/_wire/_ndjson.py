@@ -42,8 +42,6 @@ class LineFramer:
     def feed(self, data: bytes) -> bytes:
         r"""Return the whole lines that `data` completes, each with its `\n`; b"" when it completes none.
 
-        No line of what is returned is blank, and none ends with a carriage return.
-
         Raises:
             BadFraming: a line is longer than the cap.
         """
@@ -62,14 +60,14 @@ class LineFramer:
             block = data if cut == len(data) else data[:cut]
         if cut != len(data):
             self._keep(data[cut:])
-        return _without_empty_lines(block)
+        return block
 
     def close(self) -> bytes:
         """Return the last line if it lacks its newline (Ollama's error lines do), with one; else b""."""
         rest = b"".join(self._rest)
         self._rest.clear()
         self._rest_size = 0
-        return _without_empty_lines(rest + b"\n")
+        return rest + b"\n" if rest else b""
 
     def _keep(self, piece: bytes) -> None:
         self._check(self._rest_size + len(piece))
@@ -79,17 +77,3 @@ class LineFramer:
     def _check(self, size: int) -> None:
         if size > self._max_line:
             raise BadFraming(f"a line of more than {self._max_line} bytes")
-
-
-def _without_empty_lines(block: bytes) -> bytes:
-    # Five searches in C; Ollama sends nothing that they find.
-    if (
-        block[:1] not in b" \t\n"
-        and b"\n\n" not in block
-        and b"\r" not in block
-        and b"\n " not in block
-        and b"\n\t" not in block
-    ):
-        return block
-    lines = (line.strip(b" \t\r") for line in block.split(b"\n"))
-    return b"".join(line + b"\n" for line in lines if line)
