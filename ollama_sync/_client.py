@@ -7,6 +7,7 @@ greenlet may call; a client may be shared by any number of them. What changes af
 from __future__ import annotations
 
 import ssl
+import weakref
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, TypeVar, overload
@@ -97,6 +98,7 @@ class Client:
             cert=cert,
             proxy=proxy,
         )
+        weakref.finalize(self, _retire, self._transport).atexit = False
 
     @overload
     def chat(
@@ -396,3 +398,8 @@ class Client:
         exchange = Exchange(shared_hub(), self._transport, request, framer, settings)
         exchange.start()
         return exchange
+
+
+def _retire(transport: Transport) -> None:
+    """Have the hub close what a dropped client leaves. Runs wherever the client was collected."""
+    shared_hub().call_soon(transport.retire)

@@ -220,11 +220,11 @@ class Exchange:
     def _run(self) -> None:
         if self.channel.ended is not None:  # cancelled before its turn came
             return
-        self._job = self._hub.this_job()
-        self._transport.running.add(self)
-        self._arm_clock()
         reply = None
         try:
+            self._job = self._hub.this_job()
+            self._transport.began(self)
+            self._arm_clock()
             reply = self._transport.send(self._request, self)
             self.channel.open()
             self._read(reply)
@@ -237,15 +237,13 @@ class Exchange:
         except OllamaError as error:
             self._finish(Failed(error))
         except BaseException as error:  # noqa: BLE001 - it is raised at the caller's, who waits for an end
-            bug = HubError(
-                f"{self.tried}: {type(error).__name__} in the hub: {error}; please report it"
-            )
+            bug = HubError(f"{self.tried}: {type(error).__name__} in the hub: {error}; please report it")
             bug.__cause__ = error
             self._finish(Failed(bug))
         finally:
-            self._transport.running.discard(self)
             if reply is not None:
                 reply.close()
+            self._transport.ended(self)
 
     def _read(self, reply: Reply) -> None:
         try:
