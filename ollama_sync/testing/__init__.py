@@ -1,0 +1,68 @@
+"""Tools for testing programs that talk to Ollama: a mock server on a real socket, and scripts for it.
+
+    from ollama_sync.testing import Gate, MockOllama, chunk, end, head, wait
+
+    with MockOllama(chunks=1000, delay=0.003) as server:        # the fake stream
+        print(server.url)                                       # http://127.0.0.1:PORT
+        gate = Gate()
+        server.script([head(), chunk({"done": False}), wait(gate), end()])
+        ...                                                     # a client asks, here
+        gate.wait_reached()
+        gate.open()
+        print(server.requests[0].json)
+
+The server is one native thread with a gevent loop of its own; test code stays ordinary blocking code, in a patched process
+or not. Nothing here is imported by the SDK itself.
+"""
+
+from ollama_sync.testing._connection import ClientGone, Connection
+from ollama_sync.testing._gate import Gate
+from ollama_sync.testing._request import Headers, Request
+from ollama_sync.testing._script import (
+    chunk,
+    close,
+    cut,
+    dribble,
+    end,
+    half_close,
+    head,
+    line,
+    pause,
+    raw,
+    replay,
+    reply,
+    reset,
+    silence,
+    stream,
+    wait,
+)
+from ollama_sync.testing._server import MockOllama
+from ollama_sync.testing._steps import Handler, Script, Step
+
+__all__ = [
+    "ClientGone",
+    "Connection",
+    "Gate",
+    "Handler",
+    "Headers",
+    "MockOllama",
+    "Request",
+    "Script",
+    "Step",
+    "chunk",
+    "close",
+    "cut",
+    "dribble",
+    "end",
+    "half_close",
+    "head",
+    "line",
+    "pause",
+    "raw",
+    "replay",
+    "reply",
+    "reset",
+    "silence",
+    "stream",
+    "wait",
+]

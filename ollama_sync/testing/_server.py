@@ -1,0 +1,319 @@
+"""`MockOllama`: an HTTP server for tests and demonstrations, in one native thread of the same process.
+
+The public methods run on any thread or greenlet, patched or not; what answers requests runs on the server's own hub
+thread and may not block it. Who owns what:
+
+    hub thread writes      _received, _errors, _disconnects, _changed, _http
+    the test writes        _routes, _queues (the hub takes scripts out), _hub
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import deque
+from collections.abc import Iterable
+from types import TracebackType
+
+import gevent
+import gevent.ssl
+from gevent.event import Event
+
+from ollama_sync._hub import Hub
+from ollama_sync.errors import UsageError
+from ollama_sync.testing._connection import ClientGone, Connection
+from ollama_sync.testing._http import HttpServer, listen
+from ollama_sync.testing._replies import FakeModel
+from ollama_sync.testing._request import Request
+from ollama_sync.testing._script import reply
+from ollama_sync.testing._steps import Handler, Script
+
+
+class MockOllama:
+    """A server that speaks as Ollama does, or as your script says.
+
+    Without scripts it answers `/api/chat` and `/api/generate` with a fake stream, and `/`, `/api/version`, `/api/tags` with
+    plausible data. It holds thousands of streams at once.
+
+    Args:
+        chunks: parts with text in a fake stream; the final part comes on top.
+        delay: seconds between two parts, by a schedule that does not drift.
+        models: the names of the models that exist; others are answered 404. None: every name exists.
+        host: address to listen on.
+        port: TCP port; 0 takes a free one, see `port` and `url` after the start.
+        unix: path of a Unix socket to listen on, instead of TCP. It is removed at the end.
+        certfile: PEM file of a certificate: the server speaks TLS.
+        keyfile: PEM file of its key; None when the certificate's file holds it.
+
+    Example:
+        >>> from urllib.request import urlopen
+        >>> with MockOllama() as server, urlopen(server.url) as answer:
+        ...     answer.read()
+        b'Ollama is running'
+    """
+
+    def __init__(
+        self,
+        *,
+        chunks: int = 1000,
+        delay: float = 0.003,
+        models: Iterable[str] | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        unix: str | os.PathLike[str] | None = None,
+        certfile: str | os.PathLike[str] | None = None,
+        keyfile: str | os.PathLike[str] | None = None,
+    ) -> None:
+        self._fake = FakeModel(chunks, delay, None if models is None else tuple(models))
+        self._host = host
+        self._port = port
+        self._unix = None if unix is None else os.fspath(unix)
+        self._certificate = None if certfile is None else (certfile, keyfile)
+        self._hub: Hub | None = None
+        self._http: HttpServer | None = None
+        self._received: list[Request] = []
+        self._errors: list[BaseException] = []
+        self._disconnects = 0
+        self._changed = Event()  # set, and replaced, when `_disconnects` grows or the server stops
+        self._routes: dict[tuple[str, str], Handler] = {}
+        self._queues: dict[str, deque[Script]] = {}
+
+    def __repr__(self) -> str:
+        state = self.url if self._hub is not None else "stopped"
+        return f"<MockOllama {state}, {len(self._received)} requests, {self._disconnects} cut>"
+
+    # Where it is.
+
+    @property
+    def host(self) -> str:
+        """The address to connect to."""
+        return self._host
+
+    @property
+    def port(self) -> int:
+        """The TCP port; 0 on a Unix socket, or before the start when none was asked for."""
+        http = self._http
+        return self._port if http is None or self._unix is not None else int(http.address[1])
+
+    @property
+    def url(self) -> str:
+        """What to give to a client: `http://127.0.0.1:PORT`, `https://…`, or `unix:///path`."""
+        if self._unix is not None:
+            return f"unix://{self._unix}"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{'https' if self._certificate else 'http'}://{host}:{self.port}"
+
+    # What has happened.
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """All requests since the start or the last `reset`, in the order in which they were complete."""
+        return tuple(self._received)
+
+    @property
+    def connections(self) -> int:
+        """How many connections were accepted since the start."""
+        return 0 if self._http is None else self._http.connections
+
+    @property
+    def disconnects(self) -> int:
+        """How many requests or replies were cut by the client before they were complete."""
+        return self._disconnects
+
+    @property
+    def errors(self) -> tuple[BaseException, ...]:
+        """What handlers and steps have raised, in order; `stop` raises the first."""
+        return tuple(self._errors)
+
+    def wait_disconnect(self, n: int = 1, timeout: float = 5.0) -> None:
+        """Wait until the client has cut `n` requests or replies. Blocks the caller's thread, or only its greenlet.
+
+        Args:
+            n: how many, counted as `disconnects` is.
+            timeout: seconds.
+
+        Raises:
+            TimeoutError: fewer were cut in time.
+        """
+        if self._disconnects < n and self._hub is not None:
+            self._hub.call(self._await_disconnects, n, timeout)
+        if self._disconnects < n:
+            raise TimeoutError(
+                f"{self._disconnects} of {n} requests were cut by the client within {timeout} s"
+            )
+
+    # What it says.
+
+    def on(self, method: str, path: str, handler: Handler) -> None:
+        """Answer every request of that method and path by `handler`.
+
+        Args:
+            method: "POST".
+            path: the whole path, without a query; a `*` at its end stands for anything.
+            handler: a script, or a function that takes the `Request` and returns one. The function runs on the server's thread:
+                it may wait by gates and by gevent, and may not block.
+        """
+        self._routes[method, path] = handler
+
+    def script(self, steps: Script, path: str = "/api/chat") -> None:
+        """Answer the next request to `path` by these steps, once. Scripts for one path are used up in order."""
+        self._queues.setdefault(path, deque()).append(steps)
+
+    def reset(self) -> None:
+        """Forget routes, scripts, requests, errors and the count of disconnects. The replies that run go on."""
+        self._routes.clear()
+        self._queues.clear()
+        self._received.clear()
+        self._errors.clear()
+        self._disconnects = 0
+
+    # Its life.
+
+    def start(self) -> MockOllama:
+        """Start the thread and listen. Returns the server, which can be reached when this returns.
+
+        Raises:
+            UsageError: it runs already.
+            OSError: the address is taken, or the certificate cannot be read.
+        """
+        if self._hub is not None:
+            raise UsageError(f"start: {self!r} runs already; stop it first, or make another one")
+        hub = Hub("mock ollama")
+        try:
+            self._http = hub.call(self._listen, hub)
+        except BaseException:
+            hub.stop()
+            raise
+        self._hub = hub
+        return self
+
+    def stop(self) -> None:
+        """Close every connection and end the thread. Idempotent; blocks the thread for a fraction of a second.
+
+        Raises:
+            BaseException: the first error that a handler or a step has raised.
+        """
+        hub, self._hub = self._hub, None
+        if hub is not None:
+            try:
+                hub.call(self._shut)
+            finally:
+                hub.stop()
+        if self._errors:
+            error = self._errors[0]
+            self._errors.clear()
+            raise error
+
+    def serve_forever(self) -> None:
+        """Serve until another thread calls `stop`, or Ctrl-C interrupts this one. Starts the server if need be.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C; the server is stopped.
+        """
+        if self._hub is None:
+            self.start()
+        hub = self._hub
+        try:
+            if hub is not None:
+                hub.call(self._await_stop)
+        finally:
+            self.stop()
+
+    def __enter__(self) -> MockOllama:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    # From here on the hub thread.
+
+    def _listen(self, hub: Hub) -> HttpServer:
+        tls = None
+        if self._certificate is not None:
+            tls = gevent.ssl.SSLContext(gevent.ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(*self._certificate)
+        listener = listen(self._host, self._port, self._unix)
+        http = HttpServer(listener, self._answer, self._count_disconnect, hub.call_soon, tls)
+        http.start()
+        return http
+
+    def _shut(self) -> None:
+        http, self._http = self._http, None
+        if http is not None:
+            http.shut()
+        if self._unix is not None:
+            with contextlib.suppress(FileNotFoundError):  # a test may have removed it
+                os.unlink(self._unix)
+        self._announce()
+
+    def _answer(self, connection: Connection) -> None:
+        """Act a script in one greenlet while another watches for the client's hang-up; the first to end decides.
+
+        Neither is ever interrupted by the other: this greenlet alone kills, and killing what has ended does nothing.
+        """
+        self._received.append(connection.request)
+        acting = gevent.spawn(self._act, connection)
+        watching = connection.watch()
+        try:
+            gevent.wait([acting, watching], count=1)
+            if not acting.ready() and watching.value is True:
+                acting.kill(ClientGone)
+            acting.join()
+        finally:
+            acting.kill()
+            connection.unwatch()
+        if isinstance(acting.value, ClientGone) and not connection.is_complete:
+            self._count_disconnect()
+
+    def _act(self, connection: Connection) -> None:
+        try:
+            for step in self._script_for(connection.request):
+                step.run(connection)
+            connection.flush()
+        except gevent.GreenletExit:
+            raise  # the client has gone, or the server stops
+        except BaseException as error:  # noqa: BLE001 - raised by `stop`, in the test's own thread
+            self._errors.append(error)
+            if not connection.is_begun:
+                said = {"error": f"the mock's script failed: {error!r}"}
+                reply(said, 500, {"Connection": "close"}).run(connection)
+
+    def _script_for(self, request: Request) -> Script:
+        try:
+            return self._queues[request.path].popleft()
+        except (KeyError, IndexError):
+            pass  # no script waits for this path
+        handler = self._routes.get((request.method, request.path))
+        if handler is None:
+            handler = self._prefix_route(request)
+        return handler(request) if callable(handler) else handler
+
+    def _prefix_route(self, request: Request) -> Handler:
+        for (method, path), handler in list(self._routes.items()):
+            prefix, star, _ = path.partition("*")
+            if star and method == request.method and request.path.startswith(prefix):
+                return handler
+        return self._fake.answer
+
+    def _count_disconnect(self) -> None:
+        self._disconnects += 1
+        self._announce()
+
+    def _announce(self) -> None:
+        """Wake who waits for a change. Each waits for the event that it found, so no change is missed."""
+        changed, self._changed = self._changed, Event()
+        changed.set()
+
+    def _await_disconnects(self, n: int, timeout: float) -> None:
+        with gevent.Timeout(timeout, False):
+            while self._disconnects < n and self._http is not None:
+                self._changed.wait()
+
+    def _await_stop(self) -> None:
+        while self._http is not None:
+            self._changed.wait()
