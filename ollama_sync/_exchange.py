@@ -148,7 +148,7 @@ class Exchange:
         channel = self.channel
         channel.listen(waiter.wake)
         try:
-            self._hub.submit(self._run)
+            self._hub.submit(self._run, on_end=self._over)
             while not channel.is_open:
                 waiter.wait(None)
         except BaseException:
@@ -237,7 +237,9 @@ class Exchange:
         except OllamaError as error:
             self._finish(Failed(error))
         except BaseException as error:  # noqa: BLE001 - it is raised at the caller's, who waits for an end
-            bug = HubError(f"{self.tried}: {type(error).__name__} in the hub: {error}; please report it")
+            bug = HubError(
+                f"{self.tried}: {type(error).__name__} in the hub: {error}; please report it"
+            )
             bug.__cause__ = error
             self._finish(Failed(bug))
         finally:
@@ -355,6 +357,10 @@ class Exchange:
 
     def _marks(self) -> Marks:
         return Marks(self._started, self._connected, self._sent, self._active, self._paused)
+
+    def _over(self) -> None:
+        """Make sure that the caller learns of an end, should the hub end before `_run` could begin."""
+        self._finish(CANCELLED)
 
     def _abort(self, end: End) -> None:
         """End it from outside its greenlet, whatever that is waiting for."""

@@ -71,17 +71,25 @@ class Hub:
         """How many greenlets the hub runs now. Any thread."""
         return len(self._jobs)
 
-    def submit(self, job: Callable[..., object], *args: Any) -> None:
+    def submit(
+        self, job: Callable[..., object], *args: Any, on_end: Callable[[], object] | None = None
+    ) -> None:
         """Run `job(*args)` in a new greenlet of the hub. Any thread; returns at once.
 
-        If this returns, the job runs, or the hub ends and kills it. A job that raises is logged; the hub goes on.
+        If this returns, then `on_end` will be called: after the job, or after the hub has killed it because it ends
+        itself, be it before the job could begin. A job that raises is logged; the hub goes on.
+
+        Args:
+            job: what to run; it may block cooperatively.
+            args: for it.
+            on_end: called on the hub's thread when the job is over; it may not block.
 
         Raises:
             HubError: the hub was stopped, the interpreter is exiting, or no thread can be started.
             ForkedError: the hub belongs to the parent process.
         """
         self._start()
-        if not self.call_soon(self._spawn, job, args):
+        if not self.call_soon(self._spawn, job, args, on_end):
             raise HubError(
                 f"{self._name}: stopped, or the interpreter is exiting; nothing was started"
             )
@@ -116,9 +124,13 @@ class Hub:
                 outcome.append((True, job(*args)))
             except BaseException as error:  # noqa: BLE001 - it is raised at the caller's
                 outcome.append((False, error))
+
+        def ended() -> None:
+            if not outcome:
+                outcome.append((False, HubError(f"{self._name}: stopped before the job began")))
             waiter.wake()
 
-        self.submit(run)
+        self.submit(run, on_end=ended)
         while not outcome:
             waiter.wait(None)
         ok, value = outcome[0]
@@ -222,10 +234,18 @@ class Hub:
             except Exception:
                 log.exception("%s: a callback failed; this is a bug, please report it", self._name)
 
-    def _spawn(self, job: Callable[..., object], args: tuple[Any, ...]) -> None:
+    def _spawn(
+        self,
+        job: Callable[..., object],
+        args: tuple[Any, ...],
+        on_end: Callable[[], object] | None = None,
+    ) -> None:
         greenlet = gevent.Greenlet(self._run_job, job, args)
         self._jobs.add(greenlet)
-        greenlet.rawlink(self._jobs.discard)  # also when it is killed before it ran
+        # Links are also called for a greenlet that is killed before it ran.
+        greenlet.rawlink(self._jobs.discard)
+        if on_end is not None:
+            greenlet.rawlink(lambda _: on_end())
         greenlet.start()
 
     def _run_job(self, job: Callable[..., object], args: tuple[Any, ...]) -> None:

@@ -1,0 +1,121 @@
+"""What every test gets: a clean environment, a check that nothing is left behind, a mock server and a client of it.
+
+Runs in the thread of the tests, in a patched process as in a plain one.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import gevent
+import pytest
+from gevent._hub_local import get_hub_if_exists
+from hypothesis import settings
+
+from ollama_sync import Client
+from ollama_sync._hub import allocate_lock, shared_hub
+from ollama_sync.testing import MockOllama
+
+# Other work on the machine makes a single example slow; a hang is caught by the time limit of the test.
+settings.register_profile("suite", deadline=None, print_blob=True)
+settings.load_profile("suite")
+
+# Seconds that what a test has closed may need to go: threads end and sockets close behind the caller's back.
+_PATIENCE = 2.0
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment() -> Iterator[None]:
+    """No variable of the machine that runs the tests decides where they connect."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name in ("OLLAMA_HOST", "OLLAMA_API_KEY") or name.lower().endswith("_proxy"):
+                patch.delenv(name)
+        yield
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What the process holds now, without the threads in which gevent looks up names: they end when they have idled."""
+
+    threads: frozenset[int]
+    hub_threads: int  # of the shared hub, which the first test that uses it starts
+    sockets: frozenset[str]
+    jobs: int
+
+
+def _resolvers(hub: gevent.hub.Hub | None) -> set[int]:
+    pool = None if hub is None else hub._threadpool
+    return set() if pool is None else {worker._thread_ident for worker in pool._worker_greenlets}
+
+
+def _hold() -> _Held:
+    shared = shared_hub()
+    resolvers = _resolvers(get_hub_if_exists())
+    passed = allocate_lock()
+    passed.acquire()
+    if shared.call_soon(passed.release):
+        passed.acquire(timeout=_PATIENCE)  # now every job that was submitted has begun
+        # A loop reports its errors to its gevent hub, which owns the pool.
+        resolvers |= _resolvers(shared._loop.error_handler)
+    sockets = set()
+    for number in os.listdir("/proc/self/fd"):
+        try:
+            link = os.readlink(f"/proc/self/fd/{number}")
+        except OSError:  # the descriptor of the listing itself, or one closed just now
+            continue
+        if link.startswith("socket:"):
+            sockets.add(link)
+    threads = frozenset(sys._current_frames()) - resolvers
+    return _Held(threads, shared._started, frozenset(sockets), shared.jobs)
+
+
+def _left(before: _Held) -> list[str]:
+    """Say what is held now and was not held before."""
+    now = _hold()
+    left = []
+    threads = now.threads - before.threads
+    if len(threads) > now.hub_threads - before.hub_threads:
+        left.append(f"native threads, among {sorted(threads)}")
+    if sockets := now.sockets - before.sockets:
+        left.append(f"descriptors of {sorted(sockets)}")
+    if now.jobs > before.jobs:
+        left.append(f"{now.jobs - before.jobs} jobs of the shared hub: {shared_hub()._jobs}")
+    return left
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left(_clean_environment: None) -> Iterator[None]:
+    """After each test there is no thread, socket or job that was not there before it."""
+    before = _hold()
+    yield
+    deadline = time.monotonic() + _PATIENCE
+    while left := _left(before):
+        gc.collect()  # what only a cycle keeps is no leak
+        if time.monotonic() > deadline:
+            stacks = (
+                f"Thread {thread}:\n" + "".join(traceback.format_stack(frame)[-3:])
+                for thread, frame in sys._current_frames().items()
+            )
+            pytest.fail("left behind: " + "; ".join(left) + "\n" + "\n".join(stacks), pytrace=False)
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def server() -> Iterator[MockOllama]:
+    """A mock server with a short stream of its own: 3 parts with text and the final one, without delay."""
+    with MockOllama(chunks=3, delay=0.0) as running:
+        yield running
+
+
+@pytest.fixture
+def client(server: MockOllama) -> Iterator[Client]:
+    """A client of `server`."""
+    with Client(server.url) as running:
+        yield running
