@@ -10,7 +10,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import gevent
@@ -105,6 +105,19 @@ def _nothing_is_left(_clean_environment: None) -> Iterator[None]:
             )
             pytest.fail("left behind: " + "; ".join(left) + "\n" + "\n".join(stacks), pytrace=False)
         time.sleep(0.01)
+
+
+@pytest.fixture
+def eventually() -> Callable[[Callable[[], object]], None]:
+    """Wait, for a bounded time, until a condition of another thread holds for which there is no event."""
+
+    def wait_until(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 5.0
+        while not condition():
+            assert time.monotonic() < deadline, "it did not come about within 5 s"
+            time.sleep(0.001)
+
+    return wait_until
 
 
 @pytest.fixture

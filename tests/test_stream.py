@@ -7,7 +7,7 @@ import pickle
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -30,6 +30,7 @@ from ollama_sync.testing import (
     chunk,
     cut,
     end,
+    half_close,
     head,
     line,
     raw,
@@ -38,6 +39,8 @@ from ollama_sync.testing import (
     stream,
     wait,
 )
+
+Eventually = Callable[[Callable[[], object]], None]
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 
@@ -89,7 +92,9 @@ def test_batches_are_lists_of_what_was_released(server: MockOllama, client: Clie
     assert batches[0][:2] == ["a", "b"]
 
 
-def test_no_batch_is_longer_than_the_policy_says(server: MockOllama) -> None:
+def test_no_batch_is_longer_than_the_policy_says(
+    server: MockOllama, eventually: Eventually
+) -> None:
     """`next()` hands over at most `max_size` parts, however many wait; `poll` is not bounded by it."""
     parts = [part(str(number)) for number in range(1000)]
     whole = b"".join(line(one) for one in parts)
@@ -100,8 +105,7 @@ def test_no_batch_is_longer_than_the_policy_says(server: MockOllama) -> None:
         assert max(sizes) <= 7
         assert sum(sizes) == 1000
         polled = chat(client)
-        while not polled.stats.parts == 1001:
-            time.sleep(0.001)
+        eventually(lambda: polled.stats.parts == 1001)
         assert len(polled.poll()) == 1001
 
 
@@ -148,7 +152,9 @@ def test_poll_refuses_a_timeout_that_is_none(client: Client, timeout: object) ->
         running.poll(timeout)  # type: ignore[arg-type] # the wrong type is the point
 
 
-def test_done_only_when_everything_was_handed_over(server: MockOllama, client: Client) -> None:
+def test_done_only_when_everything_was_handed_over(
+    server: MockOllama, client: Client, eventually: Eventually
+) -> None:
     """`done` is false while anything waits, and true after the last part, before the next call."""
     server.script([head(), chunk(line(part("a")) + line(final())), end()])
     running = chat(client)
@@ -156,27 +162,23 @@ def test_done_only_when_everything_was_handed_over(server: MockOllama, client: C
     next(running)
     assert not running.done
     next(running)
-    deadline = time.monotonic() + 5
-    while not running.done and time.monotonic() < deadline:
-        time.sleep(0.001)
-    assert running.done
+    eventually(lambda: running.done)
     assert list(running) == []
 
 
-def test_an_error_not_yet_raised_is_something_to_come(server: MockOllama, client: Client) -> None:
-    """`done` stays false until the error was raised; `error` has it at once."""
-    server.script([head(), chunk(part("a")), reset()])
+def test_an_error_not_yet_raised_is_something_to_come(
+    server: MockOllama, client: Client, eventually: Eventually
+) -> None:
+    """`error` has a failure at once; `done` stays false until it was raised."""
+    server.script([head(), chunk(part("a")), half_close()])
     running = chat(client)
+    eventually(lambda: running.error)
     assert [one.message.content for one in running.poll(timeout=5)] == ["a"]
-    while running.error is None:
-        running.poll(timeout=0.01) if not running.error else None
-        break
-    with pytest.raises(StreamBroken):
-        while True:
-            assert not running.done
-            running.poll(timeout=5)
+    assert not running.done
+    with pytest.raises(StreamBroken) as caught:
+        running.poll()
     assert running.done
-    assert isinstance(running.error, StreamBroken)
+    assert running.error is caught.value
     assert list(running) == []
 
 
@@ -255,11 +257,9 @@ def test_an_end_without_a_final_part_is_broken(
     """Whether the reply ends cleanly, at EOF or by a reset: without its final part it is `StreamBroken`."""
     server.script([head(), chunk(part("a")), chunk(part("b")), *ending])  # type: ignore[list-item]
     running = chat(client)
-    texts = []
+    assert [next(running).message.content, next(running).message.content] == ["a", "b"]
     with pytest.raises(StreamBroken) as caught:
-        for one in running:
-            texts.append(one.message.content)
-    assert texts == ["a", "b"]
+        next(running)
     assert caught.value.partial.message.content == "ab"
     assert not isinstance(caught.value, ErrorLine)
 
@@ -293,13 +293,12 @@ def test_result_raises_what_broke_it_each_time(server: MockOllama, client: Clien
 
 
 def test_what_had_arrived_is_delivered_after_a_cancel(
-    server: MockOllama, client: Client, gate: Gate
+    server: MockOllama, client: Client, gate: Gate, eventually: Eventually
 ) -> None:
     """A cancel ends the iteration quietly, after every part that had arrived."""
     server.script([head(), chunk(line(part("a")) + line(part("b"))), wait(gate)])
     running = chat(client)
-    while running.stats.parts < 2:
-        time.sleep(0.001)
+    eventually(lambda: running.stats.parts == 2)
     running.cancel()
     running.cancel()
     assert [one.message.content for one in running] == ["a", "b"]
@@ -377,9 +376,10 @@ def test_a_dropped_stream_cancels_itself_and_warns(
     server.script([head(), chunk(part("a")), wait(gate)])
     running = chat(client)
     next(running)
+    holder = [running]
+    del running
     with pytest.warns(ResourceWarning, match="dropped before its end"):
-        del running
-        gc.collect()
+        holder.clear()
     server.wait_disconnect()
 
 
@@ -396,7 +396,9 @@ def test_a_stream_left_at_its_final_part_does_not_warn(client: Client) -> None:
 # One consumer, many threads.
 
 
-def test_a_second_consumer_is_refused(server: MockOllama, client: Client, gate: Gate) -> None:
+def test_a_second_consumer_is_refused(
+    server: MockOllama, client: Client, gate: Gate, eventually: Eventually
+) -> None:
     """Two consumers would tear the text apart: the second gets `ConcurrentUseError`, the first goes on."""
     server.script([head(), chunk(part("a")), wait(gate), chunk(final()), end()])
     running = chat(client)
@@ -411,14 +413,15 @@ def test_a_second_consumer_is_refused(server: MockOllama, client: Client, gate: 
     thread = threading.Thread(target=consume)
     thread.start()
     assert waiting.wait(5)
-    deadline = time.monotonic() + 5
-    refused = False
-    while not refused and time.monotonic() < deadline:
+
+    def is_refused() -> bool:
         try:
             running.poll()
         except ConcurrentUseError:
-            refused = True
-    assert refused
+            return True
+        return False
+
+    eventually(is_refused)
     gate.open()
     thread.join(5)
     assert texts == ["a", ""]
