@@ -82,6 +82,8 @@ class ChunkedBody:
     def read(self) -> bytes:
         """See `Body.read`."""
         while not self._dechunker.done:
+            if self._dechunker.broken:
+                self._dechunker.feed(b"")  # raises
             data = self._receive(_READ_SIZE)
             self._receive = self._then
             if not data:

@@ -10,14 +10,15 @@ Pure; runs on the hub.
 
 from __future__ import annotations
 
-# Bytes; the longest size line (with extensions) and the longest trailer section that are accepted.
-_MAX_SIZE_LINE = 4096
+# Bytes; the longest size line (with extensions) or trailer, and the longest trailer section, that are accepted.
+_MAX_FRAMING_LINE = 4096
 _MAX_TRAILERS = 65536
 
 # Bytes; below this, splitting costs more than it saves.
 _SHORTCUT_FROM = 1024
 
 _HEX = frozenset(b"0123456789abcdefABCDEF")
+_MAX_DIGITS = 16
 
 _SIZE, _DATA, _DATA_END, _TRAILERS, _DONE = range(5)
 
@@ -39,13 +40,19 @@ class Dechunker:
         True
     """
 
-    __slots__ = ("_need", "_rest", "_state", "_trailers")
+    __slots__ = ("_fault", "_need", "_rest", "_state", "_trailers")
 
     def __init__(self) -> None:
         self._state = _SIZE
         self._need = 0  # bytes of the current chunk that are still to come
         self._rest = b""  # an unfinished piece of framing, at most a few KiB
         self._trailers = 0
+        self._fault: BadFraming | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether the next `feed` will raise: what was right before the fault has been returned."""
+        return self._fault is not None
 
     @property
     def done(self) -> bool:
@@ -58,11 +65,14 @@ class Dechunker:
         return self._rest if self.done else b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return the body bytes that `data` holds.
+        """Return the body bytes that `data` holds, up to a fault.
 
         Raises:
-            BadFraming: a size is not a hexadecimal number, or a chunk does not end where it said.
+            BadFraming: a size is not a hexadecimal number, or a chunk does not end where it said. At once when nothing
+                precedes the fault, and else at the next call.
         """
+        if self._fault is not None:
+            raise self._fault
         if self._state == _DATA and len(data) <= self._need:
             self._advance(len(data))
             return data
@@ -70,6 +80,16 @@ class Dechunker:
             data = self._rest + data
             self._rest = b""
         body: list[bytes] = []
+        try:
+            self._walk(data, body)
+        except BadFraming as fault:
+            if not any(body):
+                raise
+            self._fault = fault
+        return b"".join(body)
+
+    def _walk(self, data: bytes, body: list[bytes]) -> None:
+        """Go from chunk to chunk, adding to `body`; keep what is left over."""
         at = 0
         shortcut = len(data) >= _SHORTCUT_FROM
         while self._state != _DONE:
@@ -87,14 +107,13 @@ class Dechunker:
                 body.append(lines)
                 at += length
             end = data.find(b"\n", at)
+            if (len(data) if end < 0 else end) - at > _MAX_FRAMING_LINE:
+                raise BadFraming(f"a chunk header of more than {_MAX_FRAMING_LINE} bytes")
             if end < 0:
                 break
             self._framing_line(data[at:end])
             at = end + 1
         self._rest = data[at:]
-        if self._state != _DONE and len(self._rest) > _MAX_SIZE_LINE:
-            raise BadFraming(f"a chunk header of more than {_MAX_SIZE_LINE} bytes")
-        return b"".join(body)
 
     def _advance(self, size: int) -> None:
         self._need -= size
@@ -122,7 +141,7 @@ class Dechunker:
 
 def _chunk_size(line: bytes) -> int:
     digits = line.partition(b";")[0].strip(b" \t\r")
-    if not digits or len(digits) > 16 or not _HEX.issuperset(digits):
+    if not digits or len(digits) > _MAX_DIGITS or not _HEX.issuperset(digits):
         raise BadFraming(f"{line[:40]!r} is not the size of a chunk")
     return int(digits, 16)
 
@@ -139,6 +158,7 @@ def _one_line_chunks(data: bytes) -> tuple[bytes, int]:
         if (
             _HEX.issuperset(size[:-1])
             and size[-1:] == b"\r"
+            and len(size) <= _MAX_DIGITS + 1
             and int(size[:-1] or b"0", 16) == length + 1
         ):
             continue

@@ -28,6 +28,7 @@ def run(server: MockOllama, name: str, *words: str, code: int = 0) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", EXAMPLES / name, *words],
         capture_output=True,
+        check=False,
         text=True,
         encoding="utf-8",
         env=environment(server),
@@ -119,7 +120,9 @@ def test_cancel() -> None:
             assert process.stdout is not None
             shown = ""
             while "once" not in shown:
-                shown += process.stdout.read(1)
+                more = process.stdout.read(1)
+                assert more, shown
+                shown += more
             process.stdin.write("\n")
             process.stdin.flush()
             server.wait_disconnect()
@@ -186,8 +189,16 @@ def test_flask_stream_stops_with_the_browser() -> None:
 def test_flask_stream_refuses_with_a_status() -> None:
     """A model that is not there is an error status, and not a stream that ends early."""
     pytest.importorskip("flask")
+    with MockOllama(models=["other"]) as server, flask_running(server) as browser:
+        answer = read_until(browser, b"not found")
+    assert answer.startswith(b"HTTP/1.1 502")
+
+
+def test_flask_stream_says_that_no_server_is_there() -> None:
+    """A refused connection is an error status too."""
+    pytest.importorskip("flask")
     with MockOllama() as server:
         pass
     with flask_running(server) as browser:
-        answer = read_until(browser, b"The model is not there")
-    assert answer.startswith(b"HTTP/1.1 503")
+        answer = read_until(browser, b"No answer")
+    assert answer.startswith(b"HTTP/1.1 502")

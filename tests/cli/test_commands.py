@@ -1,0 +1,195 @@
+"""The commands, by call and as processes: what they print, and how they exit."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from ollama_sync import __version__
+from ollama_sync.cli import main
+from ollama_sync.testing import Gate, MockOllama, chunk, end, head, reply, stream, wait
+
+# A shell that starts the tests in the background has SIGINT ignored, and children would inherit that.
+_MAIN = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from ollama_sync.cli import main; sys.exit(main())"
+)
+
+
+@contextmanager
+def running(*words: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the command line in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _MAIN, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def said(text: str, *, done: bool = False) -> dict[str, Any]:
+    return {"model": "m", "message": {"role": "assistant", "content": text}, "done": done}
+
+
+def test_chat_prints_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    """The answer and one line end are on stdout, and nothing else; the question was asked as given."""
+    with MockOllama() as server:
+        server.script([stream([said("Hel"), said("lo 🙂"), said("", done=True)])])
+        assert main(["chat", "m", "why?", "--host", server.url]) == 0
+        asked = server.requests[0].json
+    assert capsys.readouterr() == ("Hello 🙂\n", "")
+    assert asked["model"] == "m"
+    assert asked["messages"] == [{"role": "user", "content": "why?"}]
+
+
+def test_chat_goes_by_the_environment(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --host the server is that of OLLAMA_HOST."""
+    with MockOllama(chunks=2, delay=0) as server:
+        monkeypatch.setenv("OLLAMA_HOST", server.url)
+        assert main(["chat", "m", "why?"]) == 0
+    assert capsys.readouterr().out == "AA\n"
+
+
+def test_a_refusal_is_one_line_and_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    """The server's own words reach stderr in one line, whatever they look like."""
+    with MockOllama() as server:
+        server.script([reply({"error": "model 'm'\nnot found"}, 404)])
+        assert main(["chat", "m", "hi", "--host", server.url]) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("ollama-sync: model 'm' not found")
+    assert captured.err.count("\n") == 1
+
+
+def test_a_failure_in_mid_answer_is_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    """What had arrived was shown; then the error, and no traceback."""
+    with MockOllama() as server:
+        server.script([head(), chunk(said("Hel")), chunk({"error": "out of memory"}), end()])
+        assert main(["chat", "m", "hi", "--host", server.url]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "Hel"
+    assert captured.err == "ollama-sync: out of memory\n"
+
+
+def test_a_server_that_is_not_there_is_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line names the address that was tried."""
+    with MockOllama() as server:
+        url = server.url
+    assert main(["chat", "m", "hi", "--host", url]) == 1
+    assert url in capsys.readouterr().err
+
+
+def test_a_host_that_cannot_be_is_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong argument that only the client notices is a wrong argument all the same."""
+    assert main(["chat", "m", "hi", "--host", "a b"]) == 2
+    assert "host 'a b'" in capsys.readouterr().err
+
+
+def test_text_that_the_terminal_lacks_is_replaced() -> None:
+    """A terminal without a character shows a mark in its place; the answer goes on."""
+    with MockOllama() as server:
+        server.script([stream([said("a🙂b"), said("", done=True)])])
+        done = subprocess.run(
+            [sys.executable, "-m", "ollama_sync", "chat", "m", "hi", "--host", server.url],
+            stdout=subprocess.PIPE,
+            check=True,
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        )
+    assert done.stdout.split() == [b"a?b"]
+
+
+def test_a_reader_that_leaves_ends_the_chat() -> None:
+    """When the other end of a pipe has gone, the command ends without a traceback, and the generation with it."""
+    gate = Gate()
+    with MockOllama() as server:
+        server.script([head(), chunk(said("x")), wait(gate), *[chunk(said("y"))] * 9, end()])
+        with running("chat", "m", "hi", "--host", server.url) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stdout.read(1) == "x"
+            process.stdout.close()
+            gate.open()
+            assert process.stderr.read() == ""
+            assert process.wait(30) == 1
+
+
+def test_python_m_runs_it() -> None:
+    """`python -m ollama_sync` is the same command line."""
+    command = [sys.executable, "-m", "ollama_sync", "--version"]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+    assert done.stdout == f"ollama-sync {__version__}\n"
+
+
+def test_ctrl_c_cancels_the_chat() -> None:
+    """Ctrl-C in mid-answer exits with 130, without a traceback, and the server is told to stop."""
+    with MockOllama() as server:
+        server.script([head(), chunk(said("x")), wait(Gate())])
+        with running("chat", "m", "hi", "--host", server.url) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            assert process.stdout.read(1) == "x"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130
+            assert process.stderr.read() == ""
+        server.wait_disconnect()
+
+
+def test_ctrl_c_ends_the_mock() -> None:
+    """A mock prints its URL first, serves, logs to stderr, and exits with 0 at Ctrl-C."""
+    with running("mock", "--chunks", "45", "--delay", "0") as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        url = process.stdout.readline().strip()
+        with urlopen(f"{url}/api/version") as answer:
+            assert b"version" in answer.read()
+        assert main(["chat", "m", "hi", "--host", url]) == 0
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        log = process.stderr.read().splitlines()
+    chunks = [int(line.split()[1].rstrip(":")) for line in log]
+    assert chunks == [*range(1, 21), 30, 40]
+    assert all("made in" in line and "encoded in" in line and "since" in line for line in log)
+
+
+def test_a_port_that_is_taken_is_code_1(capsys: pytest.CaptureFixture[str]) -> None:
+    """A mock that cannot listen says so in one line, and leaves the log as it was."""
+    log = logging.getLogger("ollama_sync.testing")
+    before = (log.level, list(log.handlers))
+    with MockOllama() as server:
+        assert main(["mock", "--port", str(server.port)]) == 1
+    assert "in use" in capsys.readouterr().err
+    assert (log.level, list(log.handlers)) == before
+
+
+def test_the_mock_leaves_nothing_behind(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After Ctrl-C the server's thread and the log's handler are gone."""
+    threads = threading.active_count()
+
+    def interrupted(server: MockOllama) -> None:
+        server.stop()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(MockOllama, "serve_forever", interrupted)
+    assert main(["mock"]) == 0
+    assert capsys.readouterr().out.startswith("http://127.0.0.1:")
+    assert threading.active_count() == threads
+    assert logging.getLogger("ollama_sync.testing").handlers == []
