@@ -83,10 +83,11 @@ class Stream(Generic[T]):
         return self
 
     def __next__(self) -> T:
-        parts = self._read(1)
-        if not parts:
+        part = self._reader.read_one()
+        if part is None:
             raise StopIteration
-        return self._view(parts[0])
+        self._batches += 1
+        return self._view(part)
 
     def batches(self) -> Iterator[list[T]]:
         """Iterate over lists of parts: all that was released since the last one, at most `BatchPolicy.max_size`.
@@ -237,10 +238,7 @@ class Stream(Generic[T]):
         self._batches += 1
         return [self._view(part) for part in parts]
 
-    def _read(self, limit: int) -> list[Part]:
-        parts = self._reader.read(limit)
+    def _read_batch(self) -> list[Part]:
+        parts = self._reader.read(self.max_size)
         self._batches += bool(parts)
         return parts
-
-    def _read_batch(self) -> list[Part]:
-        return self._read(self.max_size)
