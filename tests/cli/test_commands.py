@@ -35,6 +35,8 @@ def running(*words: str) -> Iterator[subprocess.Popen[str]]:
         stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
+        # What is written must be flushed where a reader waits for it: buffered, as a pipe is for most users.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
     )
     with process:
         try:

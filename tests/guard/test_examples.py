@@ -146,16 +146,26 @@ def test_with_responses() -> None:
 def flask_running(server: MockOllama) -> Iterator[socket.socket]:
     """Run the Flask example in Flask's own server, and give a connection to it."""
     app = EXAMPLES / "flask_stream.py"
-    with started(server, "-m", "flask", "--app", app, "run", "--port", "0") as process:
+    command = ["-W", "always::ResourceWarning", "-m", "flask", "--app", app, "run", "--port", "0"]
+    with started(server, *command) as process:
         assert process.stdout is not None
         said = ""
         while not (found := re.search(r"http://127\.0\.0\.1:(\d+)", said)):
             line = process.stdout.readline()
             assert line, said
             said += line
-        with socket.create_connection(("127.0.0.1", int(found[1])), timeout=30) as browser:
+        address = ("127.0.0.1", int(found[1]))
+        with socket.create_connection(address, timeout=30) as browser:
             browser.sendall(b"GET /ask?about=tea HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             yield browser
+        # Another round trip: what the first request left behind has been said by then.
+        with socket.create_connection(address, timeout=30) as browser:
+            browser.sendall(b"GET /end HTTP/1.0\r\n\r\n")
+            assert b" 404 " in read_until(browser, b"</html>")
+        process.kill()
+        said += process.stdout.read()
+    # A stream that only the garbage collector has ended was not closed.
+    assert "ResourceWarning" not in said, said
 
 
 def read_until(browser: socket.socket, end: bytes) -> bytes:

@@ -18,7 +18,19 @@ from typing import Any
 import pytest
 
 import ollama_sync
+from ollama_sync.types import View
 
+FUNCTIONS = [n for n in ollama_sync.__all__ if inspect.isfunction(getattr(ollama_sync, n))]
+VIEWS = [
+    value
+    for value in (getattr(ollama_sync, name) for name in ollama_sync.__all__)
+    if inspect.isclass(value) and issubclass(value, View)
+]
+# Of `Options`, which explains them as a group.
+IGNORED_BY_SERVERS = {
+    *("numa", "low_vram", "f16_kv", "logits_all", "vocab_only", "use_mlock", "embedding_only"),
+    *("tfs_z", "mirostat", "mirostat_tau", "mirostat_eta", "penalize_newline"),
+}
 SOURCE = Path(ollama_sync.__file__)
 _SECTION = re.compile(r"^(Args|Attributes|Returns|Yields|Raises|Example):", re.MULTILINE)
 
@@ -78,7 +90,7 @@ def test_each_name_resolves(name: str) -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     """What is not public is reported as for any module."""
     with pytest.raises(AttributeError, match="'ollama_sync' has no attribute 'no_such_name'"):
-        ollama_sync.no_such_name
+        ollama_sync.no_such_name  # noqa: B018 - to look is what is tested
 
 
 def test_every_error_is_public() -> None:
@@ -175,23 +187,42 @@ def _documented() -> list[tuple[str, Any]]:
         if inspect.isclass(value) and value.__module__.startswith("ollama_sync."):
             for member, raw in vars(value).items():
                 function = getattr(raw, "__func__", raw)
-                if not member.startswith("_") and (
-                    inspect.isfunction(function) or isinstance(raw, property)
-                ):
+                if member.startswith("_") or member in inspect.get_annotations(value):
+                    continue
+                if inspect.isfunction(function) or isinstance(raw, property):
                     found.append((f"{name}.{member}", function))
     return found
 
 
 @pytest.mark.parametrize(("name", "value"), _documented(), ids=[n for n, _ in _documented()])
 def test_public_names_are_documented(name: str, value: Any) -> None:
-    """A docstring begins with one line that ends in a full stop, and names each parameter under `Args:`."""
+    """A docstring begins with one line, and explains each parameter: under `Args:`, or in its words as `parameter`."""
     text = inspect.getdoc(value)
     assert text, name
-    first = text.splitlines()[0]
+    first, *rest = text.splitlines()
     assert first.endswith((".", ":")), first
+    assert not rest or rest[0] == "", name
+    if "not for users" not in text:
+        named = {*_sections(text).get("Args", ()), *re.findall(r"`(\w+)`", text)}
+        assert set(_parameters(value)) <= named, name
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
+def test_fields_of_replies_are_documented(view: type[Any]) -> None:
+    """Each field that a view declares is explained under `Attributes:`, but for those that servers no longer know."""
+    named = set(_sections(inspect.getdoc(view) or "").get("Attributes", ()))
+    assert set(inspect.get_annotations(view)) - IGNORED_BY_SERVERS <= named
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_have_every_section(name: str) -> None:
+    """Each function says what it returns and how it fails, and shows it by an example."""
+    text = inspect.getdoc(getattr(ollama_sync, name)) or ""
     sections = _sections(text)
-    wanted = _parameters(value)
-    assert set(wanted) <= set(sections.get("Args", ())) | set(sections.get("Attributes", ())), name
+    assert "Example" in sections
+    if name != "monkey_patch":  # which returns nothing, and asks nothing of a server
+        assert "Returns" in sections or text.startswith("Return ")
+        assert "Raises" in sections
 
 
 def _sections(text: str) -> dict[str, list[str]]:
@@ -205,9 +236,7 @@ def _sections(text: str) -> dict[str, list[str]]:
 
 def _parameters(value: Any) -> list[str]:
     """Give the names of the parameters that a caller passes; views and errors describe their attributes."""
-    if isinstance(value, property):
-        return []
-    if inspect.isclass(value) and "__init__" not in vars(value):
+    if isinstance(value, property) or (inspect.isclass(value) and "__init__" not in vars(value)):
         return []
     return [
         name
@@ -215,15 +244,6 @@ def _parameters(value: Any) -> list[str]:
         if name not in ("self", "cls")
         and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
-
-
-@pytest.mark.parametrize(
-    "name", [n for n in ollama_sync.__all__ if inspect.isfunction(getattr(ollama_sync, n))]
-)
-def test_functions_say_how_they_fail(name: str) -> None:
-    """Each function that talks to a server says under `Raises:` what to catch."""
-    if name != "monkey_patch":
-        assert "Raises" in _sections(inspect.getdoc(getattr(ollama_sync, name)) or "")
 
 
 @pytest.mark.parametrize("name", _modules())
