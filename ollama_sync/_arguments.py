@@ -12,7 +12,7 @@ import base64
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from ollama_sync._wire import dumps
 from ollama_sync.errors import RequestError
@@ -22,6 +22,8 @@ JSON = dict[str, Any]
 
 # Characters; no file system takes a longer path.
 _LONGEST_NAME = 4096
+
+_BYTES = (bytes, bytearray, memoryview)
 
 _NUMBER_OPTIONS = frozenset(
     {
@@ -74,6 +76,24 @@ def _is_json(value: object) -> bool:
     return True
 
 
+def of_client(max_buffered: object, **secret: object) -> None:
+    """Check what a client is made of.
+
+    Args:
+        max_buffered: bytes.
+        secret: `headers`, a mapping, and what is text. Of these the message has only the type.
+
+    Raises:
+        RequestError: one of them has the wrong type.
+    """
+    if not _is_whole(max_buffered) or max_buffered < 1:
+        raise RequestError(f"max_buffered={_short(max_buffered)}: bytes, 1 or more")
+    for name, value in secret.items():
+        kind, accepted = (Mapping, "a mapping") if name == "headers" else (str, "a str")
+        if value is not None and not isinstance(value, kind):
+            raise RequestError(f"{name} of type {type(value).__name__}: {accepted}, or None")
+
+
 def model_name(model: object) -> str:
     """Return the name of a model.
 
@@ -81,9 +101,9 @@ def model_name(model: object) -> str:
         RequestError: it is no text, or empty.
     """
     if not isinstance(model, str):
-        raise RequestError(f"model={model!r}: the name of a model, a str, as 'llama3.2'")
+        raise RequestError(f"model={_short(model)}: the name of a model, a str, as 'llama3.2'")
     if not model.strip():
-        raise RequestError("model='': the name of a model is needed, as 'llama3.2'")
+        raise RequestError(f"model={_short(model)}: the name of a model is needed, as 'llama3.2'")
     return model
 
 
@@ -105,8 +125,48 @@ def flag(name: str, value: object) -> bool | None:
         RequestError: it is something else.
     """
     if value is not None and not isinstance(value, bool):
-        raise RequestError(f"{name}={_short(value)}: True or False")
+        raise RequestError(f"{name}={_short(value)}: True or False, or None")
     return value
+
+
+def stream(value: object) -> bool:
+    """Return whether the reply is to stream. Never None: then the server would stream, and the caller not expect it.
+
+    Raises:
+        RequestError: it is no truth value.
+    """
+    if not isinstance(value, bool):
+        raise RequestError(f"stream={_short(value)}: True or False")
+    return value
+
+
+def whole(name: str, value: object) -> int | None:
+    """Return an optional whole number.
+
+    Raises:
+        RequestError: it is something else.
+    """
+    if value is None or _is_whole(value):
+        return value
+    raise RequestError(f"{name}={_short(value)}: a whole number, or None")
+
+
+def context(given: object) -> list[int] | None:
+    """Return the tokens of an earlier reply.
+
+    Raises:
+        RequestError: it is no sequence of whole numbers.
+    """
+    if given is None:
+        return None
+    plain = _plain("context", given)
+    if not isinstance(plain, list) or not all(_is_whole(token) for token in plain):
+        raise RequestError(f"context={_short(given)}: the `context` of an earlier reply")
+    return plain
+
+
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def messages(given: object) -> list[JSON]:
@@ -117,7 +177,7 @@ def messages(given: object) -> list[JSON]:
     """
     if given is None:
         return []
-    if isinstance(given, (str, bytes, Mapping, View)) or not isinstance(given, Sequence):
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Sequence):
         raise RequestError(
             f"messages={_short(given)}: a list of messages, as [{{'role': 'user', 'content': 'hi'}}]"
         )
@@ -126,7 +186,7 @@ def messages(given: object) -> list[JSON]:
 
 def _message(number: int, given: object) -> JSON:
     where = f"messages[{number}]"
-    plain = _plain(given)
+    plain = _plain(where, given)
     if not isinstance(plain, dict):
         raise RequestError(f"{where}={_short(given)}: a dict or a Message")
     message = {name: value for name, value in plain.items() if value is not None}
@@ -149,7 +209,7 @@ def images(name: str, given: object) -> list[str] | None:
     """
     if given is None:
         return None
-    if isinstance(given, (str, bytes)) or not isinstance(given, Sequence):
+    if isinstance(given, (str, *_BYTES)) or not isinstance(given, Sequence):
         raise RequestError(f"{name}={_short(given)}: a list of images")
     return [_image(f"{name}[{number}]", image) for number, image in enumerate(given)]
 
@@ -159,10 +219,11 @@ def _image(where: str, given: object) -> str:
     if isinstance(value, Path):
         try:
             value = value.read_bytes()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a NUL in its name
             raise RequestError(f"{where}: {str(value)!r} cannot be read: {error}") from error
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, _BYTES):
+        # By way of bytes: a memoryview may have gaps.
+        return base64.b64encode(bytes(value)).decode("ascii")
     if isinstance(value, str):
         return _base64(where, value)
     raise RequestError(f"{where}={_short(value)}: a Path, bytes, or a str in base64")
@@ -190,7 +251,7 @@ def options(given: object) -> JSON | None:
     """
     if given is None:
         return None
-    plain = _plain(given)
+    plain = _plain("options", given)
     if not isinstance(plain, dict):
         raise RequestError(f"options={_short(given)}: a dict or Options")
     for name, value in plain.items():
@@ -210,13 +271,13 @@ def _accepted(name: object, value: object) -> str | None:
         return "a number"
     if name == "use_mmap" and not isinstance(value, bool):
         return "True or False"
-    if name == "stop" and not isinstance(value, list):
+    if name == "stop" and not (isinstance(value, list) and all(isinstance(s, str) for s in value)):
         return "a list of str"
     return None
 
 
 def tools(given: object) -> list[JSON]:
-    """Return the tools of a chat as JSON objects.
+    """Return the tools of a chat as JSON objects. One without a type is a function: there is no other.
 
     Raises:
         RequestError: it is no sequence, or one of them is no tool.
@@ -225,11 +286,11 @@ def tools(given: object) -> list[JSON]:
         return []
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Sequence):
         raise RequestError(f"tools={_short(given)}: a list of tools, dicts or Tool")
-    plain = [_plain(tool) for tool in given]
+    plain = [_plain(f"tools[{number}]", tool) for number, tool in enumerate(given)]
     for number, tool in enumerate(plain):
         if not isinstance(tool, dict):
             raise RequestError(f"tools[{number}]={_short(tool)}: a dict or a Tool")
-    return plain
+    return [{"type": "function", **tool} for tool in plain]
 
 
 def reply_format(given: object) -> str | JSON | None:
@@ -238,7 +299,7 @@ def reply_format(given: object) -> str | JSON | None:
     Raises:
         RequestError: it is neither 'json' nor a JSON schema.
     """
-    plain = _plain(given)
+    plain = _plain("format", given)
     if plain is None or plain in ("", "json") or isinstance(plain, dict):
         return plain  # type: ignore[no-any-return]  # just narrowed, by values
     raise RequestError(f"format={_short(given)}: 'json', or a JSON schema as a dict")
@@ -268,12 +329,18 @@ def keep_alive(given: object) -> float | str | None:
     )
 
 
-def _plain(given: object) -> Any:
+def _plain(name: str, given: object) -> Any:
     """Return plain JSON values: of views, and of the official package's models, which programs may still hold."""
     dump = getattr(given, "model_dump", None)
-    if not isinstance(given, View) and callable(dump):
+    # A class has the method as well, but nothing to dump: the checks that follow refuse it.
+    if callable(dump) and not isinstance(given, (View, type)):
         return dump(exclude_none=True, by_alias=True)
-    return unwrap(given)
+    try:
+        return unwrap(given)
+    except RecursionError as error:
+        raise RequestError(
+            f"{name}={_short(given)}: holds itself, or goes too deep, for JSON"
+        ) from error
 
 
 def _short(value: object) -> str:

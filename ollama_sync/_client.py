@@ -1,38 +1,29 @@
-"""`Client`: the verbs of the API, and nothing else.
+"""`Client`: a page that lists the verbs of the API, and the two roads that all of them take.
 
-Each verb checks its arguments, makes the body, and hands both to one of two roads: `_stream` or `_reply`. Any thread or
-greenlet may call; a client may be shared by any number of them. What changes after `__init__`: `_closed`, set once.
+A verb (in `_verbs/`) checks its arguments, makes the body, and hands both to `_stream` or `_reply`. Any thread or greenlet
+may call; a client may be shared by any number of them. What changes after `__init__`: `_closed`, set once.
 """
 
 from __future__ import annotations
 
 import ssl
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Literal, TypeVar, overload
+from typing import TypeVar
 
-from ollama_sync import _arguments, _endpoints
-from ollama_sync._config import api_key_for, environment, parse_host
+from ollama_sync import _arguments
+from ollama_sync._config import api_key_for, check_headers, environment, parse_host
 from ollama_sync._endpoints import Endpoint
 from ollama_sync._exchange import Exchange, Settings
 from ollama_sync._hub import shared_hub
 from ollama_sync._policies import BatchPolicy, Timeout
 from ollama_sync._stream import Stream
 from ollama_sync._transport import Transport
+from ollama_sync._verbs import _account, _answers, _models
 from ollama_sync._wire import LineFramer, WholeBody, loads
 from ollama_sync.errors import ClosedError, RequestError, StreamBroken
-from ollama_sync.types import (
-    ChatResponse,
-    GenerateResponse,
-    Image,
-    ListResponse,
-    Message,
-    Options,
-    Tool,
-    VersionResponse,
-    View,
-)
+from ollama_sync.types import View
 
 T = TypeVar("T", bound=View)
 
@@ -82,17 +73,17 @@ class Client:
     ) -> None:
         if not isinstance(batch, BatchPolicy):
             raise RequestError(f"batch={batch!r}: a BatchPolicy")
-        if isinstance(max_buffered, bool) or not isinstance(max_buffered, int) or max_buffered < 1:
-            raise RequestError(f"max_buffered={max_buffered!r}: bytes, 1 or more")
+        _arguments.of_client(max_buffered, headers=headers, api_key=api_key, proxy=proxy)
         environ = environment()
         where = parse_host(environ.host if host is None else host)
+        key = check_headers({"api_key": api_key_for(where, api_key, environ.api_key)})
         self._closed = False
         self._timeout = Timeout.of(timeout)
         self._batch = batch
         self._max_buffered = max_buffered
         self._transport = Transport(
             where,
-            api_key=api_key_for(where, api_key, environ.api_key),
+            api_key=key.get("api_key"),
             headers=headers or {},
             verify=verify,
             cert=cert,
@@ -100,249 +91,10 @@ class Client:
         )
         weakref.finalize(self, _retire, self._transport).atexit = False
 
-    @overload
-    def chat(
-        self,
-        model: str = "",
-        messages: Sequence[Mapping[str, Any] | Message] | None = None,
-        *,
-        tools: Sequence[Mapping[str, Any] | Tool] | None = None,
-        stream: Literal[False] = False,
-        think: bool | str | None = None,
-        logprobs: bool | None = None,
-        top_logprobs: int | None = None,
-        format: Literal["", "json"] | Mapping[str, Any] | None = None,
-        options: Mapping[str, Any] | Options | None = None,
-        keep_alive: float | str | None = None,
-        truncate: bool | None = None,
-        shift: bool | None = None,
-    ) -> ChatResponse: ...
-
-    @overload
-    def chat(
-        self,
-        model: str = "",
-        messages: Sequence[Mapping[str, Any] | Message] | None = None,
-        *,
-        tools: Sequence[Mapping[str, Any] | Tool] | None = None,
-        stream: Literal[True],
-        think: bool | str | None = None,
-        logprobs: bool | None = None,
-        top_logprobs: int | None = None,
-        format: Literal["", "json"] | Mapping[str, Any] | None = None,
-        options: Mapping[str, Any] | Options | None = None,
-        keep_alive: float | str | None = None,
-        truncate: bool | None = None,
-        shift: bool | None = None,
-    ) -> Stream[ChatResponse]: ...
-
-    def chat(
-        self,
-        model: str = "",
-        messages: Sequence[Mapping[str, Any] | Message] | None = None,
-        *,
-        tools: Sequence[Mapping[str, Any] | Tool] | None = None,
-        stream: bool = False,
-        think: bool | str | None = None,
-        logprobs: bool | None = None,
-        top_logprobs: int | None = None,
-        format: Literal["", "json"] | Mapping[str, Any] | None = None,
-        options: Mapping[str, Any] | Options | None = None,
-        keep_alive: float | str | None = None,
-        truncate: bool | None = None,
-        shift: bool | None = None,
-    ) -> ChatResponse | Stream[ChatResponse]:
-        """Continue a conversation.
-
-        Blocks the caller's thread or greenlet: for the whole answer, or with `stream` until the request is on the wire.
-
-        Args:
-            model: its name.
-            messages: the conversation so far. None or [] only loads the model.
-            tools: that the model may call.
-            stream: return a `Stream` of parts instead of one reply.
-            think: whether, or how hard, a model that can should think first: true, false, or a level as "high".
-            logprobs: return the log probability of each token.
-            top_logprobs: and of so many others at its place.
-            format: "json", or a JSON schema that the answer is to keep to.
-            options: of the model, as temperature; see `Options`.
-            keep_alive: how long the model stays loaded: seconds, or "5m"; -1 for ever, 0 to unload it.
-            truncate: whether a conversation that is too long is cut rather than refused.
-            shift: whether the context moves on when it is full, rather than the answer ending.
-
-        Returns:
-            the answer, or a `Stream` of its parts.
-
-        Raises:
-            RequestError: an argument is wrong. Nothing was sent.
-            ConnectError: nothing listens there.
-            ResponseError: the server refuses; of a stream also later, from its first use.
-            WaitTimeout: see `Timeout`.
-        """
-        body = _arguments.body(
-            model=_arguments.model_name(model),
-            messages=_arguments.messages(messages),
-            tools=_arguments.tools(tools),
-            stream=_arguments.flag("stream", stream),
-            think=_arguments.think(think),
-            logprobs=_arguments.flag("logprobs", logprobs),
-            top_logprobs=top_logprobs,
-            format=_arguments.reply_format(format),
-            options=_arguments.options(options),
-            keep_alive=_arguments.keep_alive(keep_alive),
-            truncate=_arguments.flag("truncate", truncate),
-            shift=_arguments.flag("shift", shift),
-        )
-        return self._stream(_endpoints.CHAT, body) if stream else self._reply(_endpoints.CHAT, body)
-
-    @overload
-    def generate(
-        self,
-        model: str = "",
-        prompt: str | None = None,
-        suffix: str | None = None,
-        *,
-        system: str | None = None,
-        template: str | None = None,
-        context: Sequence[int] | None = None,
-        stream: Literal[False] = False,
-        think: bool | str | None = None,
-        logprobs: bool | None = None,
-        top_logprobs: int | None = None,
-        raw: bool | None = None,
-        format: Literal["", "json"] | Mapping[str, Any] | None = None,
-        images: Sequence[str | bytes | Image] | None = None,
-        options: Mapping[str, Any] | Options | None = None,
-        keep_alive: float | str | None = None,
-        width: int | None = None,
-        height: int | None = None,
-        steps: int | None = None,
-        truncate: bool | None = None,
-        shift: bool | None = None,
-    ) -> GenerateResponse: ...
-
-    @overload
-    def generate(
-        self,
-        model: str = "",
-        prompt: str | None = None,
-        suffix: str | None = None,
-        *,
-        system: str | None = None,
-        template: str | None = None,
-        context: Sequence[int] | None = None,
-        stream: Literal[True],
-        think: bool | str | None = None,
-        logprobs: bool | None = None,
-        top_logprobs: int | None = None,
-        raw: bool | None = None,
-        format: Literal["", "json"] | Mapping[str, Any] | None = None,
-        images: Sequence[str | bytes | Image] | None = None,
-        options: Mapping[str, Any] | Options | None = None,
-        keep_alive: float | str | None = None,
-        width: int | None = None,
-        height: int | None = None,
-        steps: int | None = None,
-        truncate: bool | None = None,
-        shift: bool | None = None,
-    ) -> Stream[GenerateResponse]: ...
-
-    def generate(
-        self,
-        model: str = "",
-        prompt: str | None = None,
-        suffix: str | None = None,
-        *,
-        system: str | None = None,
-        template: str | None = None,
-        context: Sequence[int] | None = None,
-        stream: bool = False,
-        think: bool | str | None = None,
-        logprobs: bool | None = None,
-        top_logprobs: int | None = None,
-        raw: bool | None = None,
-        format: Literal["", "json"] | Mapping[str, Any] | None = None,
-        images: Sequence[str | bytes | Image] | None = None,
-        options: Mapping[str, Any] | Options | None = None,
-        keep_alive: float | str | None = None,
-        width: int | None = None,
-        height: int | None = None,
-        steps: int | None = None,
-        truncate: bool | None = None,
-        shift: bool | None = None,
-    ) -> GenerateResponse | Stream[GenerateResponse]:
-        """Complete a prompt.
-
-        Blocks the caller's thread or greenlet: for the whole answer, or with `stream` until the request is on the wire.
-
-        Args:
-            model: its name.
-            prompt: to complete. None or "" only loads the model.
-            suffix: the text behind the gap, for models that fill gaps.
-            system: in place of the model's system prompt.
-            template: in place of the model's template.
-            context: of an earlier reply, to go on from; deprecated by Ollama.
-            stream: return a `Stream` of parts instead of one reply.
-            think: whether, or how hard, a model that can should think first: true, false, or a level as "high".
-            logprobs: return the log probability of each token.
-            top_logprobs: and of so many others at its place.
-            raw: send the prompt to the model as it is, without a template.
-            format: "json", or a JSON schema that the answer is to keep to.
-            images: for models that see: `Path`, bytes, base64 text, or `Image`.
-            options: of the model, as temperature; see `Options`.
-            keep_alive: how long the model stays loaded: seconds, or "5m"; -1 for ever, 0 to unload it.
-            width: of an image to make, in pixels; servers before 0.32.6.
-            height: of an image to make, in pixels; servers before 0.32.6.
-            steps: of making an image; servers before 0.32.6.
-            truncate: whether a prompt that is too long is cut rather than refused.
-            shift: whether the context moves on when it is full, rather than the answer ending.
-
-        Returns:
-            the answer, or a `Stream` of its parts.
-
-        Raises:
-            RequestError, ConnectError, ResponseError, WaitTimeout: as `chat`.
-        """
-        body = _arguments.body(
-            model=_arguments.model_name(model),
-            prompt=_arguments.text("prompt", prompt),
-            suffix=_arguments.text("suffix", suffix),
-            system=_arguments.text("system", system),
-            template=_arguments.text("template", template),
-            context=context,
-            stream=_arguments.flag("stream", stream),
-            think=_arguments.think(think),
-            logprobs=_arguments.flag("logprobs", logprobs),
-            top_logprobs=top_logprobs,
-            raw=_arguments.flag("raw", raw),
-            format=_arguments.reply_format(format),
-            images=_arguments.images("images", images),
-            options=_arguments.options(options),
-            keep_alive=_arguments.keep_alive(keep_alive),
-            width=width,
-            height=height,
-            steps=steps,
-            truncate=_arguments.flag("truncate", truncate),
-            shift=_arguments.flag("shift", shift),
-        )
-        endpoint = _endpoints.GENERATE
-        return self._stream(endpoint, body) if stream else self._reply(endpoint, body)
-
-    def list(self) -> ListResponse:
-        """Return the models that the server has.
-
-        Raises:
-            ConnectError, ResponseError, WaitTimeout: as `chat`.
-        """
-        return self._reply(_endpoints.LIST, None)
-
-    def version(self) -> VersionResponse:
-        """Return the server's version.
-
-        Raises:
-            ConnectError, ResponseError, WaitTimeout: as `chat`.
-        """
-        return self._reply(_endpoints.VERSION, None)
+    chat = _answers.chat
+    generate = _answers.generate
+    list = _models.list
+    version = _account.version
 
     def close(self) -> None:
         """End the calls and streams under way, and close every connection. Any thread; never blocks.
@@ -375,12 +127,13 @@ class Client:
     def _reply(self, endpoint: Endpoint[T], body: bytes | None) -> T:
         exchange = self._start(endpoint, body, WholeBody(), _JSON, endpoint.timeout)
         answer = exchange.receive()
+        tried, shown = exchange.tried, repr(answer[:80])
         try:
             parsed = loads(answer)
         except ValueError as error:
-            raise StreamBroken(f"{exchange.tried}: the reply is not JSON: {error}") from error
+            raise StreamBroken(f"{tried}: the reply is not JSON: {shown}") from error
         if not isinstance(parsed, dict):
-            raise StreamBroken(f"{exchange.tried}: the reply is not a JSON object")
+            raise StreamBroken(f"{tried}: the reply is not a JSON object: {shown}")
         return endpoint.reply.view(parsed)
 
     def _start(

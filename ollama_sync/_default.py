@@ -8,19 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ollama_sync._client import Client
-from ollama_sync._hub import allocate_lock
 
-_lock = allocate_lock()
-_client: Client | None = None
+# Empty, or the one client. No lock: a child forked while another thread held it would wait for ever.
+_made: dict[str, Client] = {}
 
 
 def default_client() -> Client:
     """Return the client behind the module functions. Made from OLLAMA_HOST and OLLAMA_API_KEY at the first use."""
-    global _client
-    with _lock:
-        if _client is None:
-            _client = Client()
-        return _client
+    client = _made.get("client")
+    if client is None:
+        # Of two threads that come here at once the first wins; the other's client has no connection yet, and is dropped.
+        client = _made.setdefault("client", Client())
+    return client
 
 
 if TYPE_CHECKING:

@@ -60,8 +60,11 @@ class _Inbox:
 class Merge(Generic[T]):
     """Iterator of `(stream, batch)` over many streams, as batches arrive. Made by `merge`.
 
-    It is the one consumer of its streams until it ends or is closed. One thread uses it at a time; `add` may be called
-    between two `next()`, also by the loop's own body.
+    It is the one consumer of its streams, of each until that ends or the merge is closed. One thread uses it at a time;
+    `add` may be called between two `next()`, also by the loop's own body.
+
+    Args:
+        streams: to follow.
     """
 
     def __init__(self, streams: Iterable[Stream[T]]) -> None:
@@ -74,11 +77,14 @@ class Merge(Generic[T]):
             self.add(stream)
 
     def add(self, stream: Stream[T]) -> None:
-        """Follow one more stream.
+        """Follow one more stream. Does not block.
+
+        Args:
+            stream: of any client.
 
         Raises:
             ConcurrentUseError: the stream has a consumer.
-            ClosedError: the stream, or this merge, was closed.
+            ClosedError: the stream was closed, or this merge has ended.
         """
         if self._closed:
             raise ClosedError("add: this merge has ended")
@@ -132,7 +138,9 @@ class Merge(Generic[T]):
         if parts is None:
             self._let_go(number)
             return []
-        if stream.reader.is_ready:
+        if stream.reader.done:
+            self._let_go(number)  # so that the loop's body may ask for its `result`
+        elif stream.reader.is_ready:
             # More than one batch, or the end: its next turn comes after the others'.
             self._inbox.numbers.append(number)
         return stream.view_batch(parts) if parts else []

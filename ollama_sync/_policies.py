@@ -186,6 +186,9 @@ class Timeout:
     def next_expiry(self, marks: Marks) -> Expiry | None:
         """Return which clock runs out first as things stand, or None when none runs. What is not given does not run.
 
+        Args:
+            marks: what has happened so far; the hub keeps them, so this is not for users.
+
         Example:
             >>> Timeout(connect=10, first=60).next_expiry(Marks(started=100.0))
             Expiry(at=110.0, phase='connect', seconds=10)
@@ -195,7 +198,8 @@ class Timeout:
         if marks.active is not None:
             phase, since, seconds = "idle", marks.active, None if marks.paused else self.idle
         elif marks.connected is not None:
-            phase, since, seconds = "first", marks.sent or marks.connected, self.first
+            since = marks.connected if marks.sent is None else marks.sent
+            phase, seconds = "first", self.first
         else:
             phase, since, seconds = "connect", marks.started, self.connect
         clocks = ((phase, since, seconds), ("total", marks.started, self.total))

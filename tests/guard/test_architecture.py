@@ -38,7 +38,8 @@ MAY_IMPORT = {
     "_reader": f"{PURE} _hub _hub._native _exchange",
     "_stream": f"{PURE} _hub _hub._native _exchange _reader",
     "_merge": f"{PURE} _hub _hub._native _exchange _reader _stream",
-    "_client": f"{PURE} _arguments _hub _hub._native _transport _exchange _reader _stream _merge",
+    "_verbs": f"{PURE} _arguments _stream _merge",
+    "_client": f"{PURE} _verbs _arguments _hub _hub._native _transport _exchange _reader _stream _merge",
     "_default": f"{PURE} _hub _hub._native _stream _merge _client",
     # The edges stand where a user stands; the mock server is fed by the same parts that it tests.
     "flask": f"{PUBLIC}|errors types tools",

@@ -1,0 +1,24 @@
+"""What a verb needs of the client: the roads that every call takes.
+
+A protocol, so that the verbs stand below the client and need not import it.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+from ollama_sync._endpoints import Endpoint
+from ollama_sync._stream import Stream
+from ollama_sync.types import View
+
+T = TypeVar("T", bound=View)
+
+
+class Roads(Protocol):
+    """A client, as its verbs see it."""
+
+    def _reply(self, endpoint: Endpoint[T], body: bytes | None) -> T:
+        """Call, and return the whole reply."""
+
+    def _stream(self, endpoint: Endpoint[T], body: bytes | None) -> Stream[T]:
+        """Call, and return the reply as it comes."""
