@@ -10,6 +10,7 @@
     │   └── TotalTimeout             before the end of the reply
     ├── StreamBroken                 the reply began and did not end as it should; `.partial` has what arrived
     │   └── ErrorLine                the server reported an error in mid-stream                 (also ResponseError)
+    ├── FormatError                  the reply does not fit the type asked for by `format=`         (also ValueError)
     ├── StreamsFailed                some of the streams given to `merge` failed
     ├── UsageError                   the program that calls is at fault
     │   ├── RequestError             a wrong argument                                           (also ValueError)
@@ -35,6 +36,7 @@ __all__ = [
     "ErrorLine",
     "FirstTimeout",
     "ForkedError",
+    "FormatError",
     "HubError",
     "IdleTimeout",
     "OllamaError",
@@ -53,6 +55,7 @@ def _rebuild(
 ) -> OllamaError:
     """Make an unpickled error without calling its `__init__`, whose parameters differ by class."""
     error = cls.__new__(cls, *args)
+    error.args = args  # an OSError whose class has an `__init__` leaves that to it
     error.__dict__.update(state)
     return error
 
@@ -125,16 +128,14 @@ class WaitTimeout(OllamaError, TimeoutError):
     """
 
     def __init__(self, phase: str, seconds: float, tried: str) -> None:
-        super().__init__(phase, seconds, tried)
+        # One text: of two arguments and more, an OSError would make an errno, a strerror and a filename.
+        super().__init__(
+            f"{tried}: {_WAITED_FOR[phase]} {seconds:g} s; "
+            f"allow more with timeout=Timeout({phase}=...), or None for no limit"
+        )
         self.phase = phase
         self.seconds = seconds
         self.tried = tried
-
-    def __str__(self) -> str:
-        return (
-            f"{self.tried}: {_WAITED_FOR[self.phase]} {self.seconds:g} s; "
-            f"allow more with timeout=Timeout({self.phase}=...), or None for no limit"
-        )
 
 
 _WAITED_FOR = {
@@ -186,6 +187,23 @@ class ErrorLine(StreamBroken, ResponseError):
     def __init__(self, error: str, status_code: int = -1, *, partial: Any = None) -> None:
         ResponseError.__init__(self, error, status_code)
         self.partial = partial
+
+
+class FormatError(OllamaError, ValueError):
+    """A reply is whole, but does not fit the type that was asked for by `format=`.
+
+    A model that was cut short by `num_predict` ends like this: look at `done_reason`.
+
+    Args:
+        message: what does not fit.
+        text: the whole text of the reply.
+        kind: the name of the type.
+    """
+
+    def __init__(self, message: str, *, text: str, kind: str) -> None:
+        super().__init__(message)
+        self.text = text
+        self.kind = kind
 
 
 class StreamsFailed(OllamaError):

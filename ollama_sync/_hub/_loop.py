@@ -5,8 +5,8 @@ The thread starts at the first use, is left alone after a fork (the child gets i
 interpreter: a thread that still turns its loop then was seen to crash 15 of 24 processes (cpython#87135).
 
     any thread writes      _inbox (append)
-    under _start_lock      _started
-    hub thread writes      _inbox (popleft), _jobs, _loop, _wake, _stopped
+    under _start_lock      _ready, _closing
+    hub thread writes      _inbox (popleft), _jobs, _loop, _wake, _stopped, _started, _start_error
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ class Hub:
         self._closing = False
         self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._jobs: set[gevent.Greenlet] = set()
+        self._ready: _native.Lock | None = None  # free when the thread has started, or failed to
         self._finished = _native.allocate_lock()
+        self._finished.acquire()  # until the thread ends
         self._start_error: BaseException | None = None
 
     def __repr__(self) -> str:
@@ -104,7 +106,10 @@ class Hub:
         """
         if not self._started or self._closing or self._pid != os.getpid():
             return False
-        self._post(callback, args)
+        try:
+            self._post(callback, args)
+        except ValueError:  # another thread has stopped the hub since, and the loop is gone
+            return False
         return True
 
     def call(self, job: Callable[..., R], *args: Any) -> R:
@@ -113,7 +118,7 @@ class Hub:
         Blocks the caller's thread, or only its greenlet where the thread runs a gevent loop.
 
         Raises:
-            HubError: called on the hub's own thread, which would wait for itself; or as `submit`.
+            HubError: called on the hub's own thread, which would wait for itself; the hub ended first; or as `submit`.
             BaseException: whatever the job raised.
         """
         waiter = new_waiter()
@@ -122,6 +127,8 @@ class Hub:
         def run() -> None:
             try:
                 outcome.append((True, job(*args)))
+            except Killed:
+                outcome.append((False, HubError(f"{self._name}: stopped before the job was done")))
             except BaseException as error:  # noqa: BLE001 - it is raised at the caller's
                 outcome.append((False, error))
 
@@ -186,23 +193,29 @@ class Hub:
         with self._start_lock:
             if self._started or self._closing:
                 return
-            ready = _native.allocate_lock()
-            ready.acquire()
-            self._finished.acquire()
-            try:
-                _native.start_new_thread(self._run, (ready,))
-            except RuntimeError as error:
-                self._finished.release()
-                raise HubError(f"{self._name}: no thread can be started now: {error}") from error
-            ready.acquire()
-            if self._start_error is not None:
-                raise HubError(f"{self._name}: its loop did not start") from self._start_error
-            self._started = True
-            _running.add(self)
+            # Ctrl-C may have interrupted an earlier start: then that thread is waited for.
+            ready = self._ready or self._start_thread()
+            with ready:
+                error, self._start_error = self._start_error, None
+            if error is not None:
+                self._ready = None
+                raise HubError(f"{self._name}: its loop did not start: {error!r}") from error
+
+    def _start_thread(self) -> _native.Lock:
+        """Return the lock that is free when the thread has started."""
+        if _exiting:  # nobody would park the thread
+            raise HubError(f"{self._name}: the interpreter is exiting; nothing was started")
+        ready = self._ready = _native.allocate_lock()
+        ready.acquire()
+        try:
+            _native.start_new_thread(_traced, (self._run, ready))
+        except RuntimeError as error:
+            self._ready = None
+            raise HubError(f"{self._name}: no thread can be started now: {error}") from error
+        return ready
 
     def _run(self, ready: _native.Lock) -> None:
         """Turn the loop until `stop`. The whole life of the thread."""
-        _trace_like_other_threads()
         try:
             hub = gevent.get_hub()
             hub.ollama_sync_hub = True
@@ -214,6 +227,8 @@ class Hub:
             self._start_error = error
             ready.release()
             return
+        _running.add(self)
+        self._started = True
         ready.release()
         self._stopped.wait()
         self._jobs.clear()
@@ -298,16 +313,20 @@ class Hub:
                 _native.sleep(0.002)
 
 
-def _trace_like_other_threads() -> None:
-    """Make debuggers and coverage see this thread as they see those of `threading`."""
+def _traced(run: Callable[..., object], *args: object) -> None:
+    """Make debuggers and coverage see this thread as they see those of `threading`, from `run` on."""
     if threading.gettrace() is not None:
         sys.settrace(threading.gettrace())
     if threading.getprofile() is not None:
         sys.setprofile(threading.getprofile())
+    run(*args)
 
 
 # Hubs whose thread runs, for the exit. Under no lock: single operations on a set are atomic.
 _running: set[Hub] = set()
+
+# Set once, when the interpreter begins to exit.
+_exiting = False
 
 _shared: Hub | None = None
 _shared_lock = _native.allocate_lock()
@@ -337,6 +356,8 @@ def _forget_parents_hubs() -> None:
 
 
 def _park_all() -> None:
+    global _exiting
+    _exiting = True
     for hub in list(_running):
         hub.park()
 

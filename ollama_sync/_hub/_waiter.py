@@ -105,8 +105,10 @@ class GreenletWaiter:
                 self._parking = None
                 timer.stop()
                 timer.close()
-        woken, self._woken = self._woken, False
-        return woken
+        if not self._woken:
+            return False  # without a write: a wake that comes just now is for the next wait
+        self._woken = False
+        return True
 
     def wake(self) -> None:
         """Have the caller's own loop resume it; see `Waiter.wake`."""
@@ -140,7 +142,9 @@ class Mailbox:
             self._watcher.send()
 
     def _deliver(self) -> None:
-        while self._ready:
+        # Only those that are ready now: what they do may make others ready, and the loop has more to serve. Each `post`
+        # has this run again.
+        for _ in range(len(self._ready)):
             self._ready.popleft().resume()
 
 

@@ -85,8 +85,8 @@ class _Green(HTTPConnection):
     def _new_conn(self) -> Any:
         try:
             return _connect(self._dns_host, self.port, self.socket_options or ())
-        except native_socket.gaierror as error:
-            raise NameResolutionError(self.host, self, error) from error
+        except (native_socket.gaierror, UnicodeError) as error:  # a name that cannot be encoded
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type] # only shown
         except OSError as error:
             raise NewConnectionError(self, f"cannot connect: {error}") from error
 
@@ -105,9 +105,6 @@ class _Green(HTTPConnection):
         self._is_handing_over = True
         try:
             return super().getresponse()
-        except BaseException:
-            hang_up(self.sock)
-            raise
         finally:
             self._is_handing_over = False
 
@@ -127,6 +124,7 @@ class GreenHTTPSConnection(_Green, HTTPSConnection):
     """HTTP over TLS, also through a CONNECT proxy. Its context must be one of `make_tls_context`."""
 
     def connect(self) -> None:
+        """Connect and shake hands."""
         super().connect()
         # The context checked what it was told to. urllib3 would now warn of verify=False, on the hub's thread: that names
         # no line of the caller's, and where warnings are errors it would end the call.
@@ -230,7 +228,7 @@ def make_tls_context(
     """
     # The original, since `ssl.SSLContext` is gevent's in a patched process: a context may be older than the patch.
     if isinstance(verify, gevent.monkey.get_original("ssl", "SSLContext")):
-        return _BorrowedContext(verify)
+        return _TlsContext(verify)
     # Not `gevent.ssl.create_default_context`: in a process that is not patched it makes the standard library's.
     context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -243,11 +241,11 @@ def make_tls_context(
         context.load_verify_locations(**where)
     if cert is not None:
         context.load_cert_chain(*((cert,) if isinstance(cert, str) else cert))
-    return context
+    return _TlsContext(context)
 
 
-class _BorrowedContext:
-    """A context of the user's that wraps sockets gevent's way, without being changed: other threads use it too.
+class _TlsContext:
+    """A context, perhaps the user's own, that wraps sockets gevent's way without being changed: other threads may use it.
 
     urllib3 sets `verify_mode` to what it already is, names the protocols that it speaks, and reads the rest.
     """
@@ -266,8 +264,16 @@ class _BorrowedContext:
         """Do nothing: the user's own choice stays."""
 
     def wrap_socket(self, sock: Any, **options: Any) -> Any:
-        """Return a TLS socket of gevent's over `sock`."""
-        return gevent.ssl.SSLSocket(sock=sock, _context=self._context, **options)
+        """Return a TLS socket of gevent's over `sock`, after the handshake."""
+        wrapped = gevent.ssl.SSLSocket(
+            sock=sock, _context=self._context, do_handshake_on_connect=False, **options
+        )
+        try:
+            wrapped.do_handshake()
+        except BaseException:  # a killed greenlet, too: gevent's own closes at errors only
+            wrapped.close()
+            raise
+        return wrapped
 
 
 class GreenAdapter(HTTPAdapter):
@@ -302,6 +308,13 @@ class GreenAdapter(HTTPAdapter):
         )
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+    def close(self) -> None:
+        """Close every connection that is kept. urllib3 would leave it to the garbage collector, so to any thread."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 - no mapping: it cannot be iterated over
+                manager.pools[key].close()
+        super().close()
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Do nothing: the context has everything, and urllib3 would read the bundle again at each connect."""

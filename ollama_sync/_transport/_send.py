@@ -120,7 +120,8 @@ def _redirected(
         raise ResponseError(
             f"redirected from {here} to a place that is no URL: {error}", response.status_code
         ) from error
-    target = str(following.url)  # as it will be read when it is sent, and not as the server wrote it
+    # As it will be read when it is sent, and not as the server wrote it.
+    target = str(following.url)
     if urlsplit(target).scheme not in ("http", "https"):
         raise ResponseError(
             f"redirected from {here} to {target}: not followed", response.status_code

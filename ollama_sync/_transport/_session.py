@@ -4,7 +4,7 @@
 the proxy settings of the environment, and looking at every header. `send` and `close` run on the hub.
 
     caller's thread, once      the rest
-    hub                        _connections, _closed, running (the calls under way, kept by the exchange)
+    hub                        _connections, _running, _retired, _closed
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ import platform
 import ssl
 from collections.abc import Mapping
 from functools import cache, partial
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 from requests.exceptions import RequestException
 from requests.utils import get_environ_proxies
 
+from ollama_sync._blobs import Blob
 from ollama_sync._config import Host, check_headers
 from ollama_sync._transport._green import GreenAdapter, Progress, current_progress, make_tls_context
 from ollama_sync._transport._send import Reply, send_request
+from ollama_sync._transport._upload import Upload
 from ollama_sync._version import __version__
 from ollama_sync.errors import ClosedError, RequestError
 
@@ -34,6 +36,20 @@ _USER_AGENT = (
 
 # Adapters of the parent process, kept so that no finalizer touches sockets whose loop is the parent's.
 _abandoned: list[GreenAdapter] = []
+
+
+_CONTENT_TYPES: dict[type, dict[str, str]] = {
+    type(None): {},
+    bytes: {"Content-Type": "application/json"},
+    Blob: {"Content-Type": "application/octet-stream"},
+}
+
+
+class Call(Protocol):
+    """What `Transport` knows of a call under way."""
+
+    def cancel(self) -> None:
+        """End it."""
 
 
 class Transport:
@@ -73,26 +89,29 @@ class Transport:
             self._tls_context()
         self._connections: tuple[int, GreenAdapter] | None = None
         self._closed = False
-        self.running: set[Any] = set()
+        self._running: set[Call] = set()
+        self._retired = False
 
     def prepare(
-        self, method: str, path: str, body: bytes | None, accept: str
+        self, method: str, path: str, body: bytes | Blob | None, accept: str
     ) -> requests.PreparedRequest:
         """Return a request that is ready to be sent. The caller's thread.
 
         Args:
             method: of HTTP.
             path: from the root of the API, as "/api/chat".
-            body: JSON, or None.
+            body: JSON, a file to upload, or None.
             accept: the media type that is asked for.
 
         Raises:
             RequestError: it cannot be made into a request.
         """
-        kind = {} if body is None else {"Content-Type": "application/json"}
-        headers = {"Accept": accept, **kind, **self._headers}
+        headers = {"Accept": accept, **_CONTENT_TYPES[type(body)], **self._headers}
+        data: Any = Upload(body.path, body.size) if isinstance(body, Blob) and body.size else body
+        if isinstance(data, Blob):  # an empty file: requests would send it without a length
+            data = b""
         try:
-            return requests.Request(method, self._base + path, headers, data=body).prepare()
+            return requests.Request(method, self._base + path, headers, data=data).prepare()
         except (RequestException, ValueError) as error:
             raise RequestError(f"{method} {path} cannot be sent: {error}") from error
 
@@ -124,11 +143,33 @@ class Transport:
         finally:
             current_progress.reset(token)
 
+    def began(self, call: Call) -> None:
+        """Note a call under way. Runs on the hub."""
+        self._running.add(call)
+
+    def ended(self, call: Call) -> None:
+        """Note that a call is over. Runs on the hub."""
+        self._running.discard(call)
+        if self._retired:
+            self.retire()
+
+    def retire(self) -> None:
+        """Close the connections as soon as no call is under way: nobody can make another. Runs on the hub.
+
+        A client that is dropped comes here and not to a finalizer of its sockets, which would run on any thread.
+        """
+        self._retired = True
+        if not self._running:
+            self._close_connections()
+
     def close(self) -> None:
         """End the calls under way and close every connection. Runs on the hub."""
         self._closed = True
-        for exchange in list(self.running):
-            exchange.cancel()
+        for call in list(self._running):
+            call.cancel()
+        self._close_connections()
+
+    def _close_connections(self) -> None:
         if self._connections is not None and self._connections[0] == os.getpid():
             self._connections[1].close()
             self._connections = None
@@ -170,8 +211,8 @@ def _common_headers(host: Host, api_key: str | None, own: Mapping[str, str]) -> 
     elif host.username is not None:
         pair = f"{host.username}:{host.password or ''}".encode()
         headers["Authorization"] = "Basic " + base64.b64encode(pair).decode("ascii")
-    names = {name.lower() for name in own}
-    return {name: value for name, value in headers.items() if name.lower() not in names} | dict(own)
+    # requests ignores the case of names, and of two it takes the last.
+    return {**headers, **own}
 
 
 def _proxies(host: Host, proxy: str | None) -> dict[str, str]:

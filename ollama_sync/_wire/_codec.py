@@ -55,15 +55,16 @@ def loads_block(block: bytes) -> tuple[list[dict[str, Any]], BadLine | None]:
         ([{'a': 1}], BadLine("not a JSON object: 'oops'"))
     """
     lines = block.count(b"\n")
-    # Each line opens and closes a brace and there are as many objects as lines: so an object that a faulty server broke
-    # over two lines is seen. (Lines made to deceive can pass; they gain nothing that a proper object would not.)
+    # Each line opens and closes a brace, and there are as many objects as lines and nothing else: so an object that a
+    # faulty server broke over two lines is seen. (Lines made to deceive can pass; they gain nothing that proper objects
+    # would not.)
     if block.count(b"}\n{") == lines - 1 and block[:1] == b"{" and block[-2:] == b"}\n":
         try:
             parts: list[dict[str, Any]] = ujson.loads(b"[" + block[:-1].replace(b"\n", b",") + b"]")
         except ValueError:
             pass  # the long way finds the line and says what is wrong with it
         else:
-            if len(parts) == lines:
+            if len(parts) == lines and set(map(type, parts)) == {dict}:
                 return parts, None
     return _loads_lines(block)
 
@@ -86,7 +87,7 @@ def _loads_lines(block: bytes) -> tuple[list[dict[str, Any]], BadLine | None]:
 
 
 def _bad_line(line: bytes, cause: ValueError | None) -> BadLine:
-    text = line[: 4 * _EXCERPT].decode("utf-8", "replace")
+    text = line[: 4 * _EXCERPT + 4].decode("utf-8", "replace")
     excerpt = text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"
     error = BadLine(f"not a JSON object: {excerpt!r}")
     error.__cause__ = cause

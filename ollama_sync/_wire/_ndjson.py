@@ -46,11 +46,12 @@ class LineFramer:
             BadFraming: a line is longer than the cap.
         """
         cut = data.rfind(b"\n") + 1
+        if cut > self._max_line:  # as a rule, no read is that long
+            self._check(max(map(len, data.split(b"\n"))))
         if not cut:
             self._keep(data)
             return b""
         if self._rest:
-            # The only line that can be longer than one read is the one begun earlier.
             self._check(self._rest_size + data.find(b"\n"))
             self._rest.append(data[:cut])
             block = b"".join(self._rest)

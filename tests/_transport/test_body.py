@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
@@ -51,6 +52,7 @@ class Pair:
         self.pool = GreenHTTPPool("pair.example")
         self.pool.ConnectionCls = Connection
         self.sock: Any = None
+        self._responses: list[HTTPResponse] = []
 
     def connected(self, sock: Any) -> None:
         self.sock = sock
@@ -80,6 +82,7 @@ class Pair:
             "GET", "/", preload_content=False, decode_content=False, retries=False
         )
         assert isinstance(response, HTTPResponse)
+        self._responses.append(response)
         return response
 
     def body(self, response: HTTPResponse, kind: Kind) -> Any:
@@ -89,6 +92,8 @@ class Pair:
         return made
 
     def close(self) -> None:
+        for response in self._responses:
+            response.close()
         self.pool.close()
         gevent.joinall(self.peers, timeout=5, raise_error=True)
 
@@ -123,7 +128,7 @@ def chunks_of(body: bytes, sizes: Sequence[int]) -> Iterator[bytes]:
 
 def cut_at(data: bytes, cuts: Sequence[int]) -> list[bytes]:
     edges = sorted({0, len(data), *(cut % len(data) for cut in cuts)})
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
 SECOND = [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"]
@@ -164,14 +169,13 @@ def test_a_chunked_body_that_is_cut_short_is_broken(
 
     def work(pair: Pair, kind: Kind, broken: type[Exception]) -> bytes:
         reader = pair.body(pair.ask(), kind)
-        got = b""
+        got: list[bytes] = []
         with pytest.raises(broken):
-            while piece := reader.read():
-                got += piece
-        return got
+            got.extend(iter(reader.read, b""))
+        return b"".join(got)
 
     for kind, broken in (("chunked", StreamBroken), ("plain", ProtocolError)):
-        if kind == "plain" and kept.endswith((b"0\r\n\r", b"0\r\n")):
+        if kind == "plain" and kept.endswith((b"0\r\n\r", b"0\r\n", b"0\r", b"0")):
             continue  # http.client takes the end of the connection for the end of the trailers
         got = on_hub(
             lambda pair, kind=kind, broken=broken: work(pair, kind, broken), pieces, closes=True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import gevent.socket
 import pytest
 
 from ollama_sync._config import parse_host
@@ -17,13 +18,14 @@ JSON = b'{"model":"m"}'
 
 
 def test_a_plain_request_carries_the_whole_url(
-    road: Any, server: Any, proxy: Any, listen: Any
+    road: Any, server: Any, proxy: Any, listen: Any, seen: Any
 ) -> None:
     """A proxy for plain http is told the whole URL, and streams come through as without it."""
     between = listen(proxy.serve)
     server.script([head(), chunk({"n": 1}), end()])
-    answer = road.fetch(road.to(server.url, proxy=between.url), JSON)
-    assert answer.body == b'{"n":1}\n'
+    answer = road.send(road.to(server.url, proxy=between.url), JSON, seen)
+    assert road.read(answer) == b'{"n":1}\n'
+    assert isinstance(seen.sockets[0], gevent.socket.socket)
     assert proxy.heads[0].startswith(f"POST {server.url}/api/chat HTTP/1.1\r\n".encode())
 
 
@@ -83,6 +85,8 @@ def test_a_proxy_is_told_its_own_password_and_the_server_is_not(
         assert b"Bearer" not in proxy.heads[0]
 
 
+# Old releases of http.client leave their reader of the proxy's answer open; newer ones of urllib3 make up for it.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 def test_a_proxy_that_says_no_is_a_connect_error(
     road: Any, proxy: Any, listen: Any, papers: Any
 ) -> None:
