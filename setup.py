@@ -52,7 +52,7 @@ setup(
     install_requires=[
         "gevent>=24.10.1",
         "greenlet>=3.5",
-        "requests>=2.32.2",
+        "requests>=2.32.3",
         "urllib3>=2.2,<3",
         "ujson>=5.10",
         "msgspec>=0.19",

@@ -10,17 +10,18 @@ import ssl
 import weakref
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ollama_sync import _arguments
+from ollama_sync._blobs import Blob
 from ollama_sync._config import api_key_for, check_headers, environment, parse_host
 from ollama_sync._endpoints import Endpoint
 from ollama_sync._exchange import Exchange, Settings
 from ollama_sync._hub import shared_hub
 from ollama_sync._policies import BatchPolicy, Timeout
 from ollama_sync._stream import Stream
-from ollama_sync._transport import Transport
-from ollama_sync._verbs import _account, _answers, _models
+from ollama_sync._transport import PreparedRequest, Transport
+from ollama_sync._verbs import _account, _answers, _models, _request, _transfer, _vectors
 from ollama_sync._wire import LineFramer, WholeBody, loads
 from ollama_sync.errors import ClosedError, RequestError, StreamBroken
 from ollama_sync.types import View
@@ -78,6 +79,9 @@ class Client:
         where = parse_host(environ.host if host is None else host)
         key = check_headers({"api_key": api_key_for(where, api_key, environ.api_key)})
         self._closed = False
+        self._cloud_key = environ.api_key
+        self._to_cloud: dict[str, Any] = {"verify": verify, "cert": cert, "proxy": proxy}
+        self._cloud: Transport | None = None
         self._timeout = Timeout.of(timeout)
         self._batch = batch
         self._max_buffered = max_buffered
@@ -91,10 +95,42 @@ class Client:
         )
         weakref.finalize(self, _retire, self._transport).atexit = False
 
+    # Answers of models.
     chat = _answers.chat
     generate = _answers.generate
+    embed = _vectors.embed
+    embeddings = _vectors.embeddings
+    systemone = _vectors.systemone
+
+    # Models.
     list = _models.list
+    ps = _models.ps
+    show = _models.show
+    copy = _models.copy
+    delete = _models.delete
+    load = _models.load
+    unload = _models.unload
+    pull = _transfer.pull
+    push = _transfer.push
+    create = _transfer.create
+    create_blob = _transfer.create_blob
+    blob_exists = _transfer.blob_exists
+
+    # The server, its account, and the web.
     version = _account.version
+    status = _account.status
+    whoami = _account.whoami
+    signout = _account.signout
+    recommendations = _account.recommendations
+    web_search = _account.web_search
+    web_fetch = _account.web_fetch
+    local_web_search = _account.local_web_search
+    local_web_fetch = _account.local_web_fetch
+    balance = _account.balance
+    usage = _account.usage
+
+    # Whatever is not above.
+    request = _request.request
 
     def close(self) -> None:
         """End the calls and streams under way, and close every connection. Any thread; never blocks.
@@ -103,7 +139,9 @@ class Client:
         """
         if not self._closed:
             self._closed = True
-            shared_hub().call_soon(self._transport.close)
+            for transport in (self._transport, self._cloud):
+                if transport is not None:
+                    shared_hub().call_soon(transport.close)
 
     def __enter__(self) -> Client:
         return self
@@ -121,12 +159,37 @@ class Client:
 
     def _stream(self, endpoint: Endpoint[T], body: bytes | None) -> Stream[T]:
         assert endpoint.stream is not None
-        exchange = self._start(endpoint, body, LineFramer(), _NDJSON, endpoint.stream.timeout)
+        request = self._transport.prepare(endpoint.method, endpoint.path, body, _NDJSON)
+        timeout = endpoint.stream.timeout
+        exchange = self._start(self._transport, request, LineFramer(), timeout)
         return Stream(endpoint, exchange, self._batch.max_size)
 
-    def _reply(self, endpoint: Endpoint[T], body: bytes | None) -> T:
-        exchange = self._start(endpoint, body, WholeBody(), _JSON, endpoint.timeout)
+    def _reply(self, endpoint: Endpoint[T], body: bytes | Blob | None) -> T:
+        return self._reply_from(self._transport, endpoint, body)
+
+    def _cloud_reply(self, endpoint: Endpoint[T], body: bytes | None) -> T:
+        if self._transport.host.is_ollama_com:
+            return self._reply_from(self._transport, endpoint, body)
+        if self._cloud_key is None:
+            raise RequestError(
+                f"{endpoint.verb}: https://ollama.com needs a key: set OLLAMA_API_KEY before the client is made, "
+                "or use Client('https://ollama.com', api_key=...)"
+            )
+        if self._cloud is None:
+            # Two threads may both make one: the second is used, the first is collected with no connection opened.
+            host = parse_host("https://ollama.com")
+            self._cloud = Transport(host, api_key=self._cloud_key, headers={}, **self._to_cloud)
+            weakref.finalize(self, _retire, self._cloud).atexit = False
+        return self._reply_from(self._cloud, endpoint, body)
+
+    def _reply_from(
+        self, transport: Transport, endpoint: Endpoint[T], body: bytes | Blob | None
+    ) -> T:
+        request = transport.prepare(endpoint.method, endpoint.path, body, _JSON)
+        exchange = self._start(transport, request, WholeBody(), endpoint.timeout)
         answer = exchange.receive()
+        if endpoint.empty is not None and answer.strip() in (b"", b"null"):
+            return endpoint.reply.view(dict(endpoint.empty))
         tried, shown = exchange.tried, repr(answer[:80])
         try:
             parsed = loads(answer)
@@ -138,17 +201,16 @@ class Client:
 
     def _start(
         self,
-        endpoint: Endpoint[T],
-        body: bytes | None,
+        transport: Transport,
+        request: PreparedRequest,
         framer: LineFramer | WholeBody,
-        accept: str,
         timeout: Timeout,
     ) -> Exchange:
         if self._closed:
-            raise ClosedError(f"{endpoint.verb}: this client was closed; make a new one")
-        request = self._transport.prepare(endpoint.method, endpoint.path, body, accept)
+            tried = transport.describe(request)
+            raise ClosedError(f"{tried}: this client was closed; make a new one")
         settings = Settings(self._timeout.or_else(timeout), self._batch, self._max_buffered)
-        exchange = Exchange(shared_hub(), self._transport, request, framer, settings)
+        exchange = Exchange(shared_hub(), transport, request, framer, settings)
         exchange.start()
         return exchange
 

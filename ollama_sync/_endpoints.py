@@ -11,13 +11,28 @@ from typing import Any, Generic, TypeVar
 
 from ollama_sync._policies import ANY_OTHER_CALL, STREAMED_ANSWER, Timeout
 from ollama_sync.types import (
+    BalanceResponse,
     ChatResponse,
+    CloudStatusResponse,
+    EmbeddingsResponse,
+    EmbedResponse,
     GenerateResponse,
     ListResponse,
+    ProcessResponse,
+    ProgressResponse,
+    RecommendationsResponse,
+    ShowResponse,
+    StatusResponse,
+    SystemOneResponse,
+    UsageResponse,
     VersionResponse,
     View,
+    WebFetchResponse,
+    WebSearchResponse,
+    WhoamiResponse,
     accumulate_chat,
     accumulate_generate,
+    accumulate_last,
 )
 
 T = TypeVar("T", bound=View)
@@ -53,6 +68,7 @@ class Endpoint(Generic[T]):
         reply: the view of the reply and of each part.
         stream: how its stream is read; None where it does not stream.
         timeout: the defaults of the clocks without a stream.
+        empty: the reply that an empty body, or a bare null, stands for; None where such a body is a fault.
     """
 
     verb: str
@@ -61,6 +77,7 @@ class Endpoint(Generic[T]):
     reply: type[T]
     stream: StreamKind | None = None
     timeout: Timeout = ANY_OTHER_CALL
+    empty: dict[str, Any] | None = None
 
 
 def _chat_texts(parts: Parts) -> list[str]:
@@ -81,12 +98,57 @@ def _answer_is_complete(part: dict[str, Any]) -> bool:
     return bool(part.get("done") or part.get("done_reason") or part.get("_debug_info"))
 
 
+def _work_is_done(part: dict[str, Any]) -> bool:
+    return part.get("status") == "success"
+
+
 _CHAT_STREAM = StreamKind(_chat_texts, accumulate_chat, _answer_is_complete, STREAMED_ANSWER)
 _GENERATE_STREAM = StreamKind(
     _generate_texts, accumulate_generate, _answer_is_complete, STREAMED_ANSWER
 )
+_PROGRESS = StreamKind(None, accumulate_last, _work_is_done, ANY_OTHER_CALL)
 
+_SUCCESS = {"status": "success"}
+
+# Whatever the client has no verb for: any clean end will do.
+ANY_STREAM = StreamKind(None, accumulate_last, lambda _: True, ANY_OTHER_CALL)
+
+# Answers of models.
 CHAT = Endpoint("chat", "POST", "/api/chat", ChatResponse, _CHAT_STREAM)
 GENERATE = Endpoint("generate", "POST", "/api/generate", GenerateResponse, _GENERATE_STREAM)
+EMBED = Endpoint("embed", "POST", "/api/embed", EmbedResponse)
+EMBEDDINGS = Endpoint("embeddings", "POST", "/api/embeddings", EmbeddingsResponse)
+SYSTEMONE = Endpoint("systemone", "POST", "/v1/systemone", SystemOneResponse)
+
+# Models.
 LIST = Endpoint("list", "GET", "/api/tags", ListResponse)
+PS = Endpoint("ps", "GET", "/api/ps", ProcessResponse)
+SHOW = Endpoint("show", "POST", "/api/show", ShowResponse)
+COPY = Endpoint("copy", "POST", "/api/copy", StatusResponse, empty=_SUCCESS)
+DELETE = Endpoint("delete", "DELETE", "/api/delete", StatusResponse, empty=_SUCCESS)
+PULL = Endpoint("pull", "POST", "/api/pull", ProgressResponse, _PROGRESS)
+PUSH = Endpoint("push", "POST", "/api/push", ProgressResponse, _PROGRESS)
+CREATE = Endpoint("create", "POST", "/api/create", ProgressResponse, _PROGRESS)
+CREATE_BLOB = Endpoint("create_blob", "POST", "/api/blobs", StatusResponse, empty=_SUCCESS)
+BLOB_EXISTS = Endpoint("blob_exists", "HEAD", "/api/blobs", StatusResponse, empty=_SUCCESS)
+
+# The server and its account.
 VERSION = Endpoint("version", "GET", "/api/version", VersionResponse)
+STATUS = Endpoint("status", "GET", "/api/status", CloudStatusResponse)
+WHOAMI = Endpoint("whoami", "POST", "/api/me", WhoamiResponse)
+SIGNOUT = Endpoint("signout", "POST", "/api/signout", StatusResponse, empty=_SUCCESS)
+RECOMMENDATIONS = Endpoint(
+    "recommendations", "GET", "/api/experimental/model-recommendations", RecommendationsResponse
+)
+LOCAL_WEB_SEARCH = Endpoint(
+    "local_web_search", "POST", "/api/experimental/web_search", WebSearchResponse
+)
+LOCAL_WEB_FETCH = Endpoint(
+    "local_web_fetch", "POST", "/api/experimental/web_fetch", WebFetchResponse
+)
+
+# ollama.com.
+WEB_SEARCH = Endpoint("web_search", "POST", "/api/web_search", WebSearchResponse)
+WEB_FETCH = Endpoint("web_fetch", "POST", "/api/web_fetch", WebFetchResponse)
+BALANCE = Endpoint("balance", "GET", "/api/balance", BalanceResponse)
+USAGE = Endpoint("usage", "GET", "/api/usage", UsageResponse)

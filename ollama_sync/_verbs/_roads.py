@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Protocol, TypeVar
 
+from ollama_sync._blobs import Blob
 from ollama_sync._endpoints import Endpoint
 from ollama_sync._stream import Stream
 from ollama_sync.types import View
@@ -17,8 +18,11 @@ T = TypeVar("T", bound=View)
 class Roads(Protocol):
     """A client, as its verbs see it."""
 
-    def _reply(self, endpoint: Endpoint[T], body: bytes | None) -> T:
+    def _reply(self, endpoint: Endpoint[T], body: bytes | Blob | None) -> T:
         """Call, and return the whole reply."""
+
+    def _cloud_reply(self, endpoint: Endpoint[T], body: bytes | None) -> T:
+        """Call ollama.com, whatever the client's host, and return the whole reply."""
 
     def _stream(self, endpoint: Endpoint[T], body: bytes | None) -> Stream[T]:
         """Call, and return the reply as it comes."""

@@ -1,29 +1,18 @@
-"""From a caller's arguments to the JSON body of a request.
+"""The arguments that are values: names, texts, numbers, options, formats; and the body they become.
 
-What can be known to be wrong is said here, before anything is sent: the argument, what was given, what is accepted. What
-only the server can judge (a model's name, an unknown option) passes.
-
-Pure, but for images given as paths, which are read. Runs on the caller's thread.
+Pure; runs on the caller's thread.
 """
 
 from __future__ import annotations
 
-import base64
-import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeGuard
 
 from ollama_sync._wire import dumps
 from ollama_sync.errors import RequestError
-from ollama_sync.types import Image, View, unwrap
+from ollama_sync.types import View, unwrap
 
 JSON = dict[str, Any]
-
-# Characters; no file system takes a longer path.
-_LONGEST_NAME = 4096
-
-_BYTES = (bytes, bytearray, memoryview)
 
 _NUMBER_OPTIONS = frozenset(
     {
@@ -87,7 +76,7 @@ def of_client(max_buffered: object, **secret: object) -> None:
         RequestError: one of them has the wrong type.
     """
     if not _is_whole(max_buffered) or max_buffered < 1:
-        raise RequestError(f"max_buffered={_short(max_buffered)}: bytes, 1 or more")
+        raise RequestError(f"max_buffered={short(max_buffered)}: bytes, 1 or more")
     for name, value in secret.items():
         kind, accepted = (Mapping, "a mapping") if name == "headers" else (str, "a str")
         if value is not None and not isinstance(value, kind):
@@ -101,10 +90,67 @@ def model_name(model: object) -> str:
         RequestError: it is no text, or empty.
     """
     if not isinstance(model, str):
-        raise RequestError(f"model={_short(model)}: the name of a model, a str, as 'llama3.2'")
+        raise RequestError(f"model={short(model)}: the name of a model, a str, as 'llama3.2'")
     if not model.strip():
-        raise RequestError(f"model={_short(model)}: the name of a model is needed, as 'llama3.2'")
+        raise RequestError(f"model={short(model)}: the name of a model is needed, as 'llama3.2'")
     return model
+
+
+def required(name: str, value: object) -> str:
+    """Return a text that must be given.
+
+    Raises:
+        RequestError: it is no text, or empty.
+    """
+    if not isinstance(value, str) or not value.strip():
+        raise RequestError(f"{name}={short(value)}: a str that is not empty")
+    return value
+
+
+def mapping(name: str, value: object) -> JSON | None:
+    """Return an optional object with str keys.
+
+    Raises:
+        RequestError: it is something else.
+    """
+    if value is None:
+        return None
+    plain = to_plain(name, value)
+    if not isinstance(plain, dict) or not all(isinstance(key, str) for key in plain):
+        raise RequestError(f"{name}={short(value)}: a dict with str keys")
+    return plain
+
+
+def texts(name: str, value: object) -> str | list[str] | None:
+    """Return an optional text, or list of texts.
+
+    Raises:
+        RequestError: it is something else.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, (bytes, Mapping)) or not isinstance(value, Sequence):
+        raise RequestError(f"{name}={short(value)}: a str, or a list of str")
+    if not all(isinstance(one, str) for one in value):
+        raise RequestError(f"{name}={short(value)}: each item a str")
+    return [*value]
+
+
+def refusal(name: str, value: object, accepted: str) -> RequestError:
+    """Return the error for a wrong argument: which, what was given, what is accepted."""
+    return RequestError(f"{name}={short(value)}: {accepted}")
+
+
+def state(given: object) -> object:
+    """Return the state that questions are about.
+
+    Raises:
+        RequestError: it is no text, object or list, or a blank text.
+    """
+    plain = to_plain("state", given)
+    if (isinstance(plain, str) and plain.strip()) or isinstance(plain, (dict, list)):
+        return plain
+    raise RequestError(f"state={short(given)}: a str that is not blank, a dict or a list")
 
 
 def text(name: str, value: object) -> str | None:
@@ -114,7 +160,7 @@ def text(name: str, value: object) -> str | None:
         RequestError: it is something else.
     """
     if value is not None and not isinstance(value, str):
-        raise RequestError(f"{name}={_short(value)}: a str, or None")
+        raise RequestError(f"{name}={short(value)}: a str, or None")
     return value
 
 
@@ -125,7 +171,7 @@ def flag(name: str, value: object) -> bool | None:
         RequestError: it is something else.
     """
     if value is not None and not isinstance(value, bool):
-        raise RequestError(f"{name}={_short(value)}: True or False, or None")
+        raise RequestError(f"{name}={short(value)}: True or False, or None")
     return value
 
 
@@ -136,7 +182,7 @@ def stream(value: object) -> bool:
         RequestError: it is no truth value.
     """
     if not isinstance(value, bool):
-        raise RequestError(f"stream={_short(value)}: True or False")
+        raise RequestError(f"stream={short(value)}: True or False")
     return value
 
 
@@ -148,7 +194,7 @@ def whole(name: str, value: object) -> int | None:
     """
     if value is None or _is_whole(value):
         return value
-    raise RequestError(f"{name}={_short(value)}: a whole number, or None")
+    raise RequestError(f"{name}={short(value)}: a whole number, or None")
 
 
 def context(given: object) -> list[int] | None:
@@ -159,9 +205,9 @@ def context(given: object) -> list[int] | None:
     """
     if given is None:
         return None
-    plain = _plain("context", given)
+    plain = to_plain("context", given)
     if not isinstance(plain, list) or not all(_is_whole(token) for token in plain):
-        raise RequestError(f"context={_short(given)}: the `context` of an earlier reply")
+        raise RequestError(f"context={short(given)}: the `context` of an earlier reply")
     return plain
 
 
@@ -169,81 +215,7 @@ def _is_whole(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def messages(given: object) -> list[JSON]:
-    """Return the messages of a chat as JSON objects. Fields that are None are left out, empty texts stay.
-
-    Raises:
-        RequestError: it is no sequence, or one of them is no message.
-    """
-    if given is None:
-        return []
-    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Sequence):
-        raise RequestError(
-            f"messages={_short(given)}: a list of messages, as [{{'role': 'user', 'content': 'hi'}}]"
-        )
-    return [_message(number, message) for number, message in enumerate(given)]
-
-
-def _message(number: int, given: object) -> JSON:
-    where = f"messages[{number}]"
-    plain = _plain(where, given)
-    if not isinstance(plain, dict):
-        raise RequestError(f"{where}={_short(given)}: a dict or a Message")
-    message = {name: value for name, value in plain.items() if value is not None}
-    if not isinstance(message.get("role"), str):
-        raise RequestError(
-            f"{where}: 'role' is needed, a str: 'system', 'user', 'assistant' or 'tool'"
-        )
-    if not isinstance(message.get("content", ""), str):
-        raise RequestError(f"{where}: content={_short(message['content'])}: a str")
-    if "images" in message:
-        message["images"] = images(f"{where}: images", message["images"])
-    return message
-
-
-def images(name: str, given: object) -> list[str] | None:
-    """Return images in base64.
-
-    Raises:
-        RequestError: one of them is no image that can be sent, or its file cannot be read.
-    """
-    if given is None:
-        return None
-    if isinstance(given, (str, *_BYTES)) or not isinstance(given, Sequence):
-        raise RequestError(f"{name}={_short(given)}: a list of images")
-    return [_image(f"{name}[{number}]", image) for number, image in enumerate(given)]
-
-
-def _image(where: str, given: object) -> str:
-    value = given.value if isinstance(given, Image) else given
-    if isinstance(value, Path):
-        try:
-            value = value.read_bytes()
-        except (OSError, ValueError) as error:  # ValueError: a NUL in its name
-            raise RequestError(f"{where}: {str(value)!r} cannot be read: {error}") from error
-    if isinstance(value, _BYTES):
-        # By way of bytes: a memoryview may have gaps.
-        return base64.b64encode(bytes(value)).decode("ascii")
-    if isinstance(value, str):
-        return _base64(where, value)
-    raise RequestError(f"{where}={_short(value)}: a Path, bytes, or a str in base64")
-
-
-def _base64(where: str, value: str) -> str:
-    # Never read as the name of a file: a text from a web form could then have us send any file.
-    refusal = (
-        f"{where}={_short(value)}: a str must be base64; wrap the name of a file in pathlib.Path"
-    )
-    if len(value) < _LONGEST_NAME and os.path.isfile(value):
-        raise RequestError(refusal)
-    try:
-        base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
-    except ValueError as error:
-        raise RequestError(refusal) from error
-    return value
-
-
-def options(given: object) -> JSON | None:
+def options(given: object, argument: str = "options") -> JSON | None:
     """Return a model's options. Names that are not known pass: the server may be newer.
 
     Raises:
@@ -251,13 +223,13 @@ def options(given: object) -> JSON | None:
     """
     if given is None:
         return None
-    plain = _plain("options", given)
+    plain = to_plain(argument, given)
     if not isinstance(plain, dict):
-        raise RequestError(f"options={_short(given)}: a dict or Options")
+        raise RequestError(f"{argument}={short(given)}: a dict or Options")
     for name, value in plain.items():
         accepted = _accepted(name, value)
         if accepted is not None:
-            raise RequestError(f"options[{name!r}]={_short(value)}: {accepted}")
+            raise RequestError(f"{argument}[{name!r}]={short(value)}: {accepted}")
     return {name: value for name, value in plain.items() if value is not None}
 
 
@@ -285,11 +257,11 @@ def tools(given: object) -> list[JSON]:
     if given is None:
         return []
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Sequence):
-        raise RequestError(f"tools={_short(given)}: a list of tools, dicts or Tool")
-    plain = [_plain(f"tools[{number}]", tool) for number, tool in enumerate(given)]
+        raise RequestError(f"tools={short(given)}: a list of tools, dicts or Tool")
+    plain = [to_plain(f"tools[{number}]", tool) for number, tool in enumerate(given)]
     for number, tool in enumerate(plain):
         if not isinstance(tool, dict):
-            raise RequestError(f"tools[{number}]={_short(tool)}: a dict or a Tool")
+            raise RequestError(f"tools[{number}]={short(tool)}: a dict or a Tool")
     return [{"type": "function", **tool} for tool in plain]
 
 
@@ -299,10 +271,10 @@ def reply_format(given: object) -> str | JSON | None:
     Raises:
         RequestError: it is neither 'json' nor a JSON schema.
     """
-    plain = _plain("format", given)
+    plain = to_plain("format", given)
     if plain is None or plain in ("", "json") or isinstance(plain, dict):
         return plain  # type: ignore[no-any-return]  # just narrowed, by values
-    raise RequestError(f"format={_short(given)}: 'json', or a JSON schema as a dict")
+    raise RequestError(f"format={short(given)}: 'json', or a JSON schema as a dict")
 
 
 def think(given: object) -> bool | str | None:
@@ -313,7 +285,7 @@ def think(given: object) -> bool | str | None:
     """
     if given is None or isinstance(given, (bool, str)):
         return given
-    raise RequestError(f"think={_short(given)}: True, False, or a level as 'high'")
+    raise RequestError(f"think={short(given)}: True, False, or a level as 'high'")
 
 
 def keep_alive(given: object) -> float | str | None:
@@ -325,11 +297,11 @@ def keep_alive(given: object) -> float | str | None:
     if given is None or (isinstance(given, (int, float, str)) and not isinstance(given, bool)):
         return given
     raise RequestError(
-        f"keep_alive={_short(given)}: seconds, or a duration as '5m'; -1 for ever, 0 to unload"
+        f"keep_alive={short(given)}: seconds, or a duration as '5m'; -1 for ever, 0 to unload"
     )
 
 
-def _plain(name: str, given: object) -> Any:
+def to_plain(name: str, given: object) -> Any:
     """Return plain JSON values: of views, and of the official package's models, which programs may still hold."""
     dump = getattr(given, "model_dump", None)
     # A class has the method as well, but nothing to dump: the checks that follow refuse it.
@@ -339,10 +311,10 @@ def _plain(name: str, given: object) -> Any:
         return unwrap(given)
     except RecursionError as error:
         raise RequestError(
-            f"{name}={_short(given)}: holds itself, or goes too deep, for JSON"
+            f"{name}={short(given)}: holds itself, or goes too deep, for JSON"
         ) from error
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
     shown = repr(value)
     return shown if len(shown) <= 80 else f"{shown[:77]}..."

@@ -1,0 +1,104 @@
+"""The verb for a route that has none.
+
+A method of `Client`, which lists it in its body. Runs on the caller's thread, any one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, overload
+
+from ollama_sync import _arguments, _endpoints
+from ollama_sync._endpoints import Endpoint
+from ollama_sync._stream import Stream
+from ollama_sync._verbs._roads import Roads
+from ollama_sync.types import View
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+
+
+@overload
+def request(
+    self: Roads,
+    method: str,
+    path: str,
+    *,
+    json: Mapping[str, Any] | None = None,
+    stream: Literal[False] = False,
+) -> View: ...
+
+
+@overload
+def request(
+    self: Roads,
+    method: str,
+    path: str,
+    *,
+    json: Mapping[str, Any] | None = None,
+    stream: Literal[True],
+) -> Stream[View]: ...
+
+
+@overload
+def request(
+    self: Roads,
+    method: str,
+    path: str,
+    *,
+    json: Mapping[str, Any] | None = None,
+    stream: bool,
+) -> View | Stream[View]: ...
+
+
+def request(
+    self: Roads,
+    method: str,
+    path: str,
+    *,
+    json: Mapping[str, Any] | None = None,
+    stream: bool = False,
+) -> View | Stream[View]:
+    """Call any route of the server, also one that this SDK does not know.
+
+    Blocks the caller's thread or greenlet: for the whole reply, or with `stream` until the request is on the wire.
+
+    Args:
+        method: of HTTP.
+        path: from the root of the server, as "/api/tags"; it may have a query.
+        json: the body; sent as it is, so put "stream" into it where the route asks for it.
+        stream: return a `Stream` of the lines of the reply. Any clean end is taken for a complete reply.
+
+    Returns:
+        the reply as a `View` (an empty one for an empty body), or a `Stream` of views.
+
+    Raises:
+        RequestError, ConnectError, ResponseError, WaitTimeout: as `chat`.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> from ollama_sync.testing import MockOllama
+        >>> with MockOllama() as server, Client(server.url) as client:
+        ...     client.request("GET", "/api/version")["version"]
+        '0.33.0'
+    """
+    if method not in _METHODS:
+        raise _arguments.refusal("method", method, f"one of {', '.join(_METHODS)}")
+    if not isinstance(path, str) or not path.startswith("/") or not _is_plain(path):
+        raise _arguments.refusal(
+            "path", path, "a path that begins with '/', in ASCII without blanks"
+        )
+    fields = _arguments.mapping("json", json)
+    body = None if fields is None else _arguments.body(**fields)
+    endpoint: Endpoint[View] = Endpoint(
+        "request", method, path, View, _endpoints.ANY_STREAM, empty={}
+    )
+    return (
+        self._stream(endpoint, body) if _arguments.stream(stream) else self._reply(endpoint, body)
+    )
+
+
+def _is_plain(path: str) -> bool:
+    # A line end would smuggle in a header, a fragment would be cut off, "//host" would name another place.
+    return (
+        path.isascii() and path.isprintable() and not set(path) & set(" #\\") and path[:2] != "//"
+    )
