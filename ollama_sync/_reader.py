@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 from ollama_sync._endpoints import StreamKind
@@ -187,10 +188,9 @@ class Reader:
 
     def accumulated(self) -> Part:
         """Return one reply folded from every part that was taken, handed over or not; empty when none was."""
-        parts: list[Part] = []
-        for block in self._kept:
-            parts += [part for part in loads_block(block)[0] if "error" not in part]
-        return self._kind.accumulate(parts)
+        parts = [part for block in self._kept for part in loads_block(block)[0]]
+        # Behind an error line nothing counts.
+        return self._kind.accumulate([*takewhile(lambda part: "error" not in part, parts)])
 
     def close(self) -> None:
         """Cancel, and drop what is left. Any thread, at any time; a consumer that waits is released."""

@@ -26,6 +26,7 @@ from them, and can be pickled.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from typing import Any
 
 __all__ = [
@@ -77,7 +78,7 @@ class ResponseError(OllamaError):
     Args:
         error: the server's own text (the `error` member of its JSON, or else the raw text).
         status_code: the HTTP status; -1 when the error came as a line in a stream whose status was 200.
-        headers: the headers of the reply.
+        headers: the headers of the reply; a real reply's names are looked up in any letter case.
         signin_url: where to sign in, when the server names such a place (status 401).
         hint: what to do about it, when the SDK knows.
 
@@ -99,7 +100,7 @@ class ResponseError(OllamaError):
         super().__init__(error)
         self.error = error
         self.status_code = status_code
-        self.headers: Mapping[str, str] = dict(headers or {})
+        self.headers: Mapping[str, str] = {} if headers is None else copy(headers)
         self.signin_url = signin_url
         self.hint = hint
 

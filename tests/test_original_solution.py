@@ -223,8 +223,9 @@ def test_an_error_comes_after_what_preceded_it_also_when_both_come_at_once(
     with Client(server.url) as client:
         batches = client.chat("m", HI, stream=True).batches()
         assert texts(next(batches)) == ["a", "b"]
-        with pytest.raises(StreamBroken):
+        with pytest.raises(StreamBroken) as raised:
             next(batches)
+        assert raised.value.partial.message.content == "ab"
         assert list(batches) == []
 
 

@@ -16,6 +16,7 @@ import ssl
 from collections.abc import Mapping
 from functools import cache, partial
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import requests
 from requests.exceptions import RequestException
@@ -221,7 +222,7 @@ def _proxies(host: Host, proxy: str | None) -> dict[str, str]:
     if proxy is None:
         # A proxy cannot reach our own loopback, so one for everything would only break local servers.
         return {} if host.is_loopback else dict(get_environ_proxies(host.url, no_proxy=None))
-    if not proxy.lower().startswith(("http://", "https://")):
+    if not _is_http_url(proxy):
         raise RequestError(
             # Only its scheme: the rest may hold a password.
             f"proxy={proxy.partition('://')[0]!r}...: an http:// or https:// URL, or '' for none; "
@@ -230,7 +231,19 @@ def _proxies(host: Host, proxy: str | None) -> dict[str, str]:
     return {"http": proxy, "https": proxy}
 
 
+def _is_http_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # a bracket that is not closed
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
 def _tls_context(verify: bool | str | ssl.SSLContext, cert: str | tuple[str, str] | None) -> Any:
+    if not isinstance(verify, (bool, str, ssl.SSLContext)):
+        raise RequestError(
+            f"verify={verify!r}: True, False, the path of a bundle, or an ssl.SSLContext"
+        )
     try:
         return make_tls_context(verify, cert)
     except (OSError, TypeError, ValueError) as error:

@@ -132,9 +132,17 @@ def web_search(self: Roads, query: str, max_results: int = 3) -> WebSearchRespon
         query: what to look for.
         max_results: 1 to 10.
 
+    Returns:
+        titles, addresses and texts, under `results`.
+
     Raises:
         RequestError: an argument is wrong, or there is no key. Nothing was sent.
         ConnectError, ResponseError, WaitTimeout: as `version`.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> client = Client("https://ollama.com", api_key="...")
+        >>> client.web_search("gevent").results[0].url  # doctest: +SKIP
     """
     return self._cloud_reply(_endpoints.WEB_SEARCH, _search(query, max_results))
 
@@ -153,6 +161,11 @@ def web_fetch(self: Roads, url: str) -> WebFetchResponse:
     Raises:
         RequestError: an argument is wrong, or there is no key. Nothing was sent.
         ConnectError, ResponseError, WaitTimeout: as `version`.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> client = Client("https://ollama.com", api_key="...")
+        >>> client.web_fetch("https://ollama.com").title  # doctest: +SKIP
     """
     return self._cloud_reply(
         _endpoints.WEB_FETCH, _arguments.body(url=_arguments.required("url", url))
@@ -167,6 +180,9 @@ def local_web_search(self: Roads, query: str, max_results: int = 3) -> WebSearch
     Args:
         query: what to look for.
         max_results: 1 to 10.
+
+    Returns:
+        titles, addresses and texts, under `results`.
 
     Raises:
         RequestError: an argument is wrong.
@@ -219,6 +235,11 @@ def balance(self: Roads) -> BalanceResponse:
     Raises:
         RequestError: there is no key. Nothing was sent.
         ConnectError, ResponseError, WaitTimeout: as `version`.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> client = Client("https://ollama.com", api_key="...")
+        >>> client.balance().included  # doctest: +SKIP
     """
     return self._cloud_reply(_endpoints.BALANCE, None)
 
@@ -235,6 +256,11 @@ def usage(self: Roads, range: str = "24h", scope: str = "self") -> UsageResponse
     Raises:
         RequestError: an argument is wrong, or there is no key. Nothing was sent.
         ConnectError, ResponseError, WaitTimeout: as `version`.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> client = Client("https://ollama.com", api_key="...")
+        >>> client.usage("7d").totals  # doctest: +SKIP
     """
     query = {
         "range": _arguments.required("range", range),

@@ -30,9 +30,10 @@ SystemOneContent: TypeAlias = str | dict[str, Any] | list[Any]
 
 
 class SystemOneChoiceQuestion(View):
-    """Which one of several?
+    """Ask which one of several it is.
 
     Attributes:
+        type: always "choice".
         instructions: the question.
         criteria: the choices: key, and what it means (None: the key says it).
     """
@@ -43,9 +44,10 @@ class SystemOneChoiceQuestion(View):
 
 
 class SystemOneNoulQuestion(View):
-    """Is it true? Answered by a probability.
+    """Ask whether it is true; answered by a probability.
 
     Attributes:
+        type: always "noul".
         instructions: the question.
         criteria: what "false" and "true" mean.
     """
@@ -56,9 +58,10 @@ class SystemOneNoulQuestion(View):
 
 
 class SystemOneScoreQuestion(View):
-    """How much?
+    """Ask how much of it there is.
 
     Attributes:
+        type: always "score".
         instructions: the question.
         criteria: what each score means, from the lowest to the highest.
     """
@@ -93,6 +96,7 @@ class SystemOneNoulAnswer(View):
     """Answer to a noul question.
 
     Attributes:
+        type: always "noul".
         noul: probability that it is true.
     """
 
@@ -104,6 +108,7 @@ class SystemOneChoiceAnswer(View):
     """Answer to a choice question.
 
     Attributes:
+        type: always "choice".
         choice: key of the choice.
         probabilities: probability of each choice by its key.
         confidence: how sure the model is, 0 to 1.
@@ -119,6 +124,7 @@ class SystemOneScoreAnswer(View):
     """Answer to a score question.
 
     Attributes:
+        type: always "score".
         score: expected score, counted from 0; may be a fraction.
         legend: what each score means, by its number as text.
         probabilities: probability of each score, by its number as text.

@@ -245,7 +245,12 @@ class View(Wrapper, metaclass=_Slotted):
         return name in self._raw if field is None else field.stands_in(self._raw)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Read a field as by subscript, or give `default` when it is absent and has no stated default."""
+        """Read a field as by subscript, or give `default` when it is absent and has no stated default.
+
+        Args:
+            name: in Python or in JSON.
+            default: for a field that is absent.
+        """
         try:
             return self[name]
         except KeyError:
