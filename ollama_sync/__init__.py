@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         push,
         recommendations,
         request,
+        run_tools,
         show,
         signout,
         status,
@@ -53,7 +54,9 @@ if TYPE_CHECKING:
     from ollama_sync._merge import Merge, merge
     from ollama_sync._patch import monkey_patch
     from ollama_sync._policies import BatchPolicy, Timeout
+    from ollama_sync._progress import LayerProgress, Progress
     from ollama_sync._stream import Stream, StreamStats
+    from ollama_sync._verbs._tools import ToolRun
     from ollama_sync._version import __version__
     from ollama_sync.errors import (
         ClosedError,
@@ -139,6 +142,7 @@ _HOMES = {
         "push",
         "recommendations",
         "request",
+        "run_tools",
         "show",
         "signout",
         "status",
@@ -153,7 +157,9 @@ _HOMES = {
     "_merge": ("Merge", "merge"),
     "_patch": ("monkey_patch",),
     "_policies": ("BatchPolicy", "Timeout"),
+    "_progress": ("LayerProgress", "Progress"),
     "_stream": ("Stream", "StreamStats"),
+    "_verbs._tools": ("ToolRun",),
     "_version": ("__version__",),
     "errors": (
         "ClosedError",
@@ -238,6 +244,7 @@ __all__ = [
     "HubError",
     "IdleTimeout",
     "Image",
+    "LayerProgress",
     "ListResponse",
     "Logprob",
     "Merge",
@@ -246,6 +253,7 @@ __all__ = [
     "OllamaError",
     "Options",
     "ProcessResponse",
+    "Progress",
     "ProgressResponse",
     "RecommendationsResponse",
     "RequestError",
@@ -271,6 +279,7 @@ __all__ = [
     "Timeout",
     "TokenLogprob",
     "Tool",
+    "ToolRun",
     "TotalTimeout",
     "UsageError",
     "UsageResponse",
@@ -303,6 +312,7 @@ __all__ = [
     "push",
     "recommendations",
     "request",
+    "run_tools",
     "show",
     "signout",
     "status",

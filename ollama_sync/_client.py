@@ -20,13 +20,15 @@ from ollama_sync._exchange import Exchange, Settings
 from ollama_sync._hub import shared_hub
 from ollama_sync._policies import BatchPolicy, Timeout
 from ollama_sync._stream import Stream
+from ollama_sync._structured import parse
 from ollama_sync._transport import PreparedRequest, Transport
-from ollama_sync._verbs import _account, _answers, _models, _request, _transfer, _vectors
+from ollama_sync._verbs import _account, _answers, _models, _request, _tools, _transfer, _vectors
 from ollama_sync._wire import LineFramer, WholeBody, loads
 from ollama_sync.errors import ClosedError, RequestError, StreamBroken
-from ollama_sync.types import View
+from ollama_sync.types import ChatResponse, GenerateResponse, View
 
 T = TypeVar("T", bound=View)
+A = TypeVar("A", ChatResponse, GenerateResponse)
 
 _JSON = "application/json"
 _NDJSON = "application/x-ndjson"
@@ -98,6 +100,7 @@ class Client:
     # Answers of models.
     chat = _answers.chat
     generate = _answers.generate
+    run_tools = _tools.run_tools
     embed = _vectors.embed
     embeddings = _vectors.embeddings
     systemone = _vectors.systemone
@@ -157,15 +160,24 @@ class Client:
     def __repr__(self) -> str:
         return f"<Client {self._transport.host.url}{', closed' if self._closed else ''}>"
 
-    def _stream(self, endpoint: Endpoint[T], body: bytes | None) -> Stream[T]:
+    def _stream(
+        self, endpoint: Endpoint[T], body: bytes | None, answer_type: Any = None
+    ) -> Stream[T]:
         assert endpoint.stream is not None
         request = self._transport.prepare(endpoint.method, endpoint.path, body, _NDJSON)
         timeout = endpoint.stream.timeout
         exchange = self._start(self._transport, request, LineFramer(), timeout)
-        return Stream(endpoint, exchange, self._batch.max_size)
+        return Stream(endpoint, exchange, self._batch.max_size, answer_type)
 
     def _reply(self, endpoint: Endpoint[T], body: bytes | Blob | None) -> T:
         return self._reply_from(self._transport, endpoint, body)
+
+    def _answer(self, endpoint: Endpoint[A], body: bytes, answer_type: Any) -> A:
+        assert endpoint.stream is not None
+        reply = self._reply(endpoint, body)
+        if answer_type is not None:
+            reply.set_parsed(parse(endpoint.stream.text_of(reply.to_dict()), answer_type))
+        return reply
 
     def _cloud_reply(self, endpoint: Endpoint[T], body: bytes | None) -> T:
         if self._transport.host.is_ollama_com:

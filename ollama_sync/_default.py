@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     push = default_client().push
     recommendations = default_client().recommendations
     request = default_client().request
+    run_tools = default_client().run_tools
     show = default_client().show
     signout = default_client().signout
     status = default_client().status
@@ -89,6 +90,7 @@ else:
     push = _verb("push")
     recommendations = _verb("recommendations")
     request = _verb("request")
+    run_tools = _verb("run_tools")
     show = _verb("show")
     signout = _verb("signout")
     status = _verb("status")

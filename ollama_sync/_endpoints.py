@@ -49,12 +49,18 @@ class StreamKind:
         accumulate: folds the parts into one reply.
         is_terminal: whether a part says that the reply is complete.
         timeout: the defaults of its clocks.
+        shows_progress: whether its parts are those of a pull, push or create.
     """
 
     texts: Callable[[Parts], list[str]] | None
     accumulate: Callable[[Parts], dict[str, Any]]
     is_terminal: Callable[[dict[str, Any]], bool]
     timeout: Timeout
+    shows_progress: bool = False
+
+    def text_of(self, reply: dict[str, Any]) -> str:
+        """Return the text of one reply."""
+        return "" if self.texts is None else "".join(self.texts([reply]))
 
 
 @dataclass(frozen=True)
@@ -106,7 +112,7 @@ _CHAT_STREAM = StreamKind(_chat_texts, accumulate_chat, _answer_is_complete, STR
 _GENERATE_STREAM = StreamKind(
     _generate_texts, accumulate_generate, _answer_is_complete, STREAMED_ANSWER
 )
-_PROGRESS = StreamKind(None, accumulate_last, _work_is_done, ANY_OTHER_CALL)
+_PROGRESS = StreamKind(None, accumulate_last, _work_is_done, ANY_OTHER_CALL, shows_progress=True)
 
 _SUCCESS = {"status": "success"}
 

@@ -11,13 +11,15 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ollama_sync._endpoints import Endpoint
 from ollama_sync._exchange import Exchange
+from ollama_sync._progress import Progress, ProgressTracker
 from ollama_sync._reader import Part, Reader
+from ollama_sync._structured import parse, parse_partial
 from ollama_sync.errors import OllamaError, RequestError, UsageError
-from ollama_sync.types import View
+from ollama_sync.types import BaseGenerateResponse, View
 
 T = TypeVar("T", bound=View)
 
@@ -58,6 +60,7 @@ class Stream(Generic[T]):
         endpoint: what was called.
         exchange: started.
         max_size: the longest list that is handed over.
+        answer_type: what the call gave as `format`, if that was a type.
 
     Example:
         >>> from ollama_sync import Client
@@ -69,13 +72,16 @@ class Stream(Generic[T]):
         'AAA'
     """
 
-    def __init__(self, endpoint: Endpoint[T], exchange: Exchange, max_size: int) -> None:
+    def __init__(
+        self, endpoint: Endpoint[T], exchange: Exchange, max_size: int, answer_type: Any = None
+    ) -> None:
         assert endpoint.stream is not None
         self._verb = endpoint.verb
         self._kind = endpoint.stream
         self._view = endpoint.reply.view
         self._exchange = exchange
         self.max_size = max_size
+        self._answer_type = answer_type
         self._batches = 0
         self._reader = Reader(exchange, endpoint.stream, self._view)
 
@@ -160,12 +166,79 @@ class Stream(Generic[T]):
 
         Raises:
             OllamaError: how the stream failed; a `StreamBroken` has what had arrived as `.partial`.
+            FormatError: the answer does not fit the type given as `format`.
         """
         while self._read_batch():
             pass
         if self.error is not None:
             raise self.error
-        return self._view(self._reader.accumulated())
+        raw = self._reader.accumulated()
+        reply = self._view(raw)
+        if self._answer_type is not None and isinstance(reply, BaseGenerateResponse):
+            reply.set_parsed(parse(self._kind.text_of(raw), self._answer_type))
+        return reply
+
+    def partial(self) -> Any:
+        """Return the JSON value of an answer in JSON as far as it has come: for `format`, while streaming.
+
+        What may still change is left out, so strings, lists and objects only grow. Never blocks.
+
+        Returns:
+            the value; None when nothing of it is there yet.
+
+        Raises:
+            UsageError: the parts of this stream have no text (pull, push, create).
+
+        Example:
+            >>> from ollama_sync import Client
+            >>> from ollama_sync.testing import MockOllama, stream
+            >>> pieces = ['{"na', 'me": "Ad', 'a"}']
+            >>> parts = [{"response": piece, "done": False} for piece in pieces] + [{"done": True}]
+            >>> with MockOllama() as server, Client(server.url) as client:
+            ...     server.script([stream(parts)], path="/api/generate")
+            ...     running = client.generate("llama3.2", "Who?", format="json", stream=True)
+            ...     for part in running:
+            ...         seen = running.partial()
+            >>> seen
+            {'name': 'Ada'}
+        """
+        if self._kind.texts is None:
+            raise UsageError(f"the parts of {self._verb} have no text")
+        return parse_partial(self._kind.text_of(self._reader.accumulated()))
+
+    def progress(self) -> Iterator[Progress]:
+        """Iterate over how far a pull, push or create is, added up over all its layers.
+
+        Yields:
+            one `Progress` for each batch of parts: bytes done and in total, speed, time left, phase. `next()` blocks until
+            there is one, or the end.
+
+        Raises:
+            OllamaError: how the stream failed, after everything that had arrived.
+            UsageError: the parts of this stream show no progress (chat, generate).
+
+        Example:
+            >>> from ollama_sync import Client
+            >>> from ollama_sync.testing import MockOllama
+            >>> with MockOllama() as server, Client(server.url) as client:
+            ...     for progress in client.pull("all-minilm", stream=True).progress():
+            ...         last = progress
+            >>> last.phase, last.fraction
+            ('done', 1.0)
+        """
+        if not self._kind.shows_progress:
+            raise UsageError(
+                f"the parts of {self._verb} show no progress; use tokens() or batches()"
+            )
+        return self._progress()
+
+    def _progress(self) -> Iterator[Progress]:
+        tracker = ProgressTracker()
+        while parts := self._read_batch():
+            now = time.monotonic()
+            for part in parts:
+                tracker.add(part, now)
+            yield tracker.progress(now)
 
     def cancel(self) -> None:
         """Stop: what had arrived is still delivered, then iteration ends quietly.

@@ -10,6 +10,7 @@ import decimal
 import enum
 import functools
 import inspect
+import keyword
 import math
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -177,7 +178,7 @@ _PLACE = {
 }
 
 # Annotation, and what is sent of a parameter that has it.
-TYPES: list[tuple[Any, dict[str, Any]]] = [
+TYPES: list[Any] = [
     (str, _STR),
     (int, _INT),
     (float, _NUMBER),
@@ -235,7 +236,13 @@ TYPES: list[tuple[Any, dict[str, Any]]] = [
     ),
     (Literal["low", "high"], {"enum": ["low", "high"], "type": "string"}),
     (Literal[2, 1], {"enum": [2, 1], "type": "integer"}),
-    (Literal["a", 1], {"enum": ["a", 1], "type": ["string", "integer"]}),
+    pytest.param(
+        Literal["a", 1, None],
+        {"enum": ["a", 1, None], "type": ["string", "integer", "null"]},
+        marks=pytest.mark.skipif(
+            msgspec.__version__.startswith("0.19."), reason="which cannot sort them"
+        ),
+    ),
     (
         list[Literal["b", "a"]],
         {"type": "array", "items": {"enum": ["b", "a"], "type": "string"}},
@@ -435,7 +442,9 @@ SIMPLE = [int, str, float, bool, list[int], int | None, Unit, inspect.Parameter.
 @given(
     st.lists(
         st.tuples(
-            st.from_regex(r"[a-z]{1,8}", fullmatch=True).filter(lambda n: n not in ("self", "cls")),
+            st.from_regex(r"[a-z]{1,8}", fullmatch=True).filter(
+                lambda name: name not in ("self", "cls") and not keyword.iskeyword(name)
+            ),
             st.sampled_from(SIMPLE),
             st.booleans(),
         ),
@@ -555,6 +564,7 @@ def test_numpy_names_several_at_once() -> None:
         (":param", ":param"),
         ("Do it.\n\n:param p\n", "Do it.\n\n:param p"),
         ("Do it.\n\nArgs:\nno indent\n", "Do it.\n\nArgs:\nno indent"),
+        ("Do it.\n\nParameters\n: :", "Do it.\n\nParameters\n: :"),
         ("Do it.\n\nArgs:\n    other: no parameter\n", "Do it."),
     ],
 )

@@ -6,6 +6,7 @@ only the server can judge (a model's name, an unknown option) passes. Runs on th
 
 from ollama_sync._arguments._content import images, messages
 from ollama_sync._arguments._values import (
+    answer_type,
     body,
     context,
     flag,
@@ -27,6 +28,7 @@ from ollama_sync._arguments._values import (
 )
 
 __all__ = [
+    "answer_type",
     "body",
     "context",
     "flag",

@@ -6,10 +6,12 @@ Pure; runs on the caller's thread.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any, TypeGuard, get_origin
 
+from ollama_sync._structured import schema_for
 from ollama_sync._wire import dumps
 from ollama_sync.errors import RequestError
+from ollama_sync.tools import tool_schema
 from ollama_sync.types import View, unwrap
 
 JSON = dict[str, Any]
@@ -249,7 +251,7 @@ def _accepted(name: object, value: object) -> str | None:
 
 
 def tools(given: object) -> list[JSON]:
-    """Return the tools of a chat as JSON objects. One without a type is a function: there is no other.
+    """Return the tools of a chat as JSON objects. Functions and classes of data are described by their signatures.
 
     Raises:
         RequestError: it is no sequence, or one of them is no tool.
@@ -257,24 +259,40 @@ def tools(given: object) -> list[JSON]:
     if given is None:
         return []
     if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Sequence):
-        raise RequestError(f"tools={short(given)}: a list of tools, dicts or Tool")
-    plain = [to_plain(f"tools[{number}]", tool) for number, tool in enumerate(given)]
-    for number, tool in enumerate(plain):
-        if not isinstance(tool, dict):
-            raise RequestError(f"tools[{number}]={short(tool)}: a dict or a Tool")
-    return [{"type": "function", **tool} for tool in plain]
+        raise RequestError(f"tools={short(given)}: a list of tools: functions, dicts or Tool")
+    return [_tool(number, tool) for number, tool in enumerate(given)]
+
+
+def _tool(number: int, given: object) -> JSON:
+    if callable(given):
+        return tool_schema(given).to_dict()
+    plain = to_plain(f"tools[{number}]", given)
+    if not isinstance(plain, dict):
+        raise RequestError(f"tools[{number}]={short(given)}: a function, a dict or a Tool")
+    return {"type": "function", **plain}
 
 
 def reply_format(given: object) -> str | JSON | None:
-    """Return the format of a structured reply.
+    """Return the format of a structured reply: a type becomes its JSON schema.
 
     Raises:
-        RequestError: it is neither 'json' nor a JSON schema.
+        RequestError: it is neither 'json', nor a JSON schema, nor a type that has one.
     """
+    if answer_type(given) is not None:
+        return schema_for(given)
     plain = to_plain("format", given)
     if plain is None or plain in ("", "json") or isinstance(plain, dict):
         return plain  # type: ignore[no-any-return]  # just narrowed, by values
-    raise RequestError(f"format={short(given)}: 'json', or a JSON schema as a dict")
+    raise RequestError(
+        f"format={short(given)}: 'json', a JSON schema as a dict, or a type: a dataclass, TypedDict, msgspec "
+        "Struct, pydantic model, or one as list[int]"
+    )
+
+
+def answer_type(given: object) -> Any:
+    """Return the type that an answer is to be made into: `format`, if that is a type; else None."""
+    is_type = isinstance(given, type) or get_origin(given) is not None
+    return given if is_type else None
 
 
 def think(given: object) -> bool | str | None:

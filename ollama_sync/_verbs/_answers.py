@@ -6,7 +6,7 @@ of the client's two roads. Runs on the caller's thread, any one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
 from ollama_sync import _arguments, _endpoints
@@ -19,28 +19,30 @@ if TYPE_CHECKING:
 
 
 Messages = Sequence[Mapping[str, Any] | Message]
+Format = Literal["", "json"] | Mapping[str, Any] | type[Any]
+Tools = Sequence[Mapping[str, Any] | Tool | Callable[..., Any]]
 
 
-class _Common(TypedDict, total=False):
+class Common(TypedDict, total=False):
     """What both verbs take, for the overloads: their parameters are spelled out once, at the implementation."""
 
     think: bool | str | None
     logprobs: bool | None
     top_logprobs: int | None
-    format: Literal["", "json"] | Mapping[str, Any] | None
+    format: Format | None
     options: Mapping[str, Any] | Options | None
     keep_alive: float | str | None
     truncate: bool | None
     shift: bool | None
 
 
-class ChatMore(_Common, total=False):
+class ChatMore(Common, total=False):
     """The further parameters of `chat`."""
 
-    tools: Sequence[Mapping[str, Any] | Tool] | None
+    tools: Tools | None
 
 
-class GenerateMore(_Common, total=False):
+class GenerateMore(Common, total=False):
     """The further parameters of `generate`."""
 
     system: str | None
@@ -91,12 +93,12 @@ def chat(
     model: str = "",
     messages: Messages | None = None,
     *,
-    tools: Sequence[Mapping[str, Any] | Tool] | None = None,
+    tools: Tools | None = None,
     stream: bool = False,
     think: bool | str | None = None,
     logprobs: bool | None = None,
     top_logprobs: int | None = None,
-    format: Literal["", "json"] | Mapping[str, Any] | None = None,
+    format: Format | None = None,
     options: Mapping[str, Any] | Options | None = None,
     keep_alive: float | str | None = None,
     truncate: bool | None = None,
@@ -109,12 +111,13 @@ def chat(
     Args:
         model: its name.
         messages: the conversation so far. None or [] only loads the model.
-        tools: that the model may call.
+        tools: that the model may call: functions, or their descriptions. Calling them is up to you; `run_tools` does.
         stream: return a `Stream` of parts instead of one reply.
         think: whether, or how hard, a model that can should think first: true, false, or a level as "high".
         logprobs: return the log probability of each token.
         top_logprobs: and of so many others at its place.
-        format: "json", or a JSON schema that the answer is to keep to.
+        format: "json", a JSON schema that the answer is to keep to, or a type: a dataclass, TypedDict, msgspec Struct,
+            pydantic model, or one as `list[int]`. The answer is then checked, and `parsed` is an object of that type.
         options: of the model, as temperature; see `Options`.
         keep_alive: how long the model stays loaded: seconds, or "5m"; -1 for ever, 0 to unload it.
         truncate: whether a conversation that is too long is cut rather than refused.
@@ -128,6 +131,7 @@ def chat(
         ConnectError: nothing listens there.
         ResponseError: the server refuses; of a stream also later, from its first use.
         WaitTimeout: see `Timeout`.
+        FormatError: the answer does not fit the type given as `format`.
 
     Example:
         >>> from ollama_sync import Client
@@ -151,7 +155,10 @@ def chat(
         truncate=_arguments.flag("truncate", truncate),
         shift=_arguments.flag("shift", shift),
     )
-    return self._stream(_endpoints.CHAT, body) if stream else self._reply(_endpoints.CHAT, body)
+    answer_type = _arguments.answer_type(format)
+    if stream:
+        return self._stream(_endpoints.CHAT, body, answer_type)
+    return self._answer(_endpoints.CHAT, body, answer_type)
 
 
 @overload
@@ -204,7 +211,7 @@ def generate(
     logprobs: bool | None = None,
     top_logprobs: int | None = None,
     raw: bool | None = None,
-    format: Literal["", "json"] | Mapping[str, Any] | None = None,
+    format: Format | None = None,
     images: Sequence[str | bytes | Image] | None = None,
     options: Mapping[str, Any] | Options | None = None,
     keep_alive: float | str | None = None,
@@ -230,7 +237,8 @@ def generate(
         logprobs: return the log probability of each token.
         top_logprobs: and of so many others at its place.
         raw: send the prompt to the model as it is, without a template.
-        format: "json", or a JSON schema that the answer is to keep to.
+        format: "json", a JSON schema that the answer is to keep to, or a type: a dataclass, TypedDict, msgspec Struct,
+            pydantic model, or one as `list[int]`. The answer is then checked, and `parsed` is an object of that type.
         images: for models that see: `Path`, bytes, base64 text, or `Image`.
         options: of the model, as temperature; see `Options`.
         keep_alive: how long the model stays loaded: seconds, or "5m"; -1 for ever, 0 to unload it.
@@ -275,5 +283,7 @@ def generate(
         truncate=_arguments.flag("truncate", truncate),
         shift=_arguments.flag("shift", shift),
     )
-    endpoint = _endpoints.GENERATE
-    return self._stream(endpoint, body) if stream else self._reply(endpoint, body)
+    answer_type = _arguments.answer_type(format)
+    if stream:
+        return self._stream(_endpoints.GENERATE, body, answer_type)
+    return self._answer(_endpoints.GENERATE, body, answer_type)

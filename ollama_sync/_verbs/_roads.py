@@ -5,14 +5,15 @@ A protocol, so that the verbs stand below the client and need not import it.
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ollama_sync._blobs import Blob
 from ollama_sync._endpoints import Endpoint
 from ollama_sync._stream import Stream
-from ollama_sync.types import View
+from ollama_sync.types import ChatResponse, GenerateResponse, View
 
 T = TypeVar("T", bound=View)
+A = TypeVar("A", ChatResponse, GenerateResponse)
 
 
 class Roads(Protocol):
@@ -21,8 +22,13 @@ class Roads(Protocol):
     def _reply(self, endpoint: Endpoint[T], body: bytes | Blob | None) -> T:
         """Call, and return the whole reply."""
 
+    def _answer(self, endpoint: Endpoint[A], body: bytes, answer_type: Any) -> A:
+        """Call, and return the whole answer of a model, with `parsed` if a type is given."""
+
     def _cloud_reply(self, endpoint: Endpoint[T], body: bytes | None) -> T:
         """Call ollama.com, whatever the client's host, and return the whole reply."""
 
-    def _stream(self, endpoint: Endpoint[T], body: bytes | None) -> Stream[T]:
+    def _stream(
+        self, endpoint: Endpoint[T], body: bytes | None, answer_type: Any = None
+    ) -> Stream[T]:
         """Call, and return the reply as it comes."""

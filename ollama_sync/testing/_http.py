@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import gevent
@@ -28,27 +29,29 @@ class Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types: its cl
     """One connection: hands each request to the server's `answer`."""
 
     def handle_one_response(self) -> None:
-        """Read the body and have the request answered. Called by gevent's handler for each request."""
+        """Read the body, unless the answer needs none, and have the request answered. Called by gevent's handler."""
+        request = self._request()
         try:
-            body = self.wsgi_input.read()
+            if self.server.needs_body(request):
+                request = replace(request, body=self.wsgi_input.read())
         except OSError:  # cut short, or not the chunks that it promised
             self.close_connection = True
             self.server.on_bad_request()
             self.socket.sendall(_BAD_REQUEST)
             return
-        connection = Connection(self.socket, self.rfile, self._request(body), self.server.call_soon)
+        connection = Connection(self.socket, self.rfile, request, self.server.call_soon)
         self.application(connection)
         if not connection.is_reusable:
             self.close_connection = True
 
-    def _request(self, body: bytes) -> Request:
+    def _request(self) -> Request:
         path, _, query = self.path.partition("?")
         return Request(
             method=self.command,
             path=path,
             query=query,
             headers=Headers(self.headers.items()),
-            body=body,
+            body=b"",
             http=self.request_version.partition("/")[2],
             connection=self.client_address,
         )
@@ -68,6 +71,7 @@ class HttpServer(WSGIServer):  # type: ignore[misc]  # gevent has no types: its 
         on_bad_request: called when a request could not be read.
         call_soon: given to the connections, see there.
         tls: an SSL context of gevent, or None.
+        needs_body: tells, by its head, whether the body of a request is read before it is answered.
     """
 
     def __init__(
@@ -77,12 +81,14 @@ class HttpServer(WSGIServer):  # type: ignore[misc]  # gevent has no types: its 
         on_bad_request: Callable[[], None],
         call_soon: Callable[..., object],
         tls: Any,
+        needs_body: Callable[[Request], bool],
     ) -> None:
         # The name is given because gevent would ask the resolver for it.
         named = {"SERVER_NAME": "mock", "SERVER_PORT": "0"}
         super().__init__(listener, answer, spawn=Pool(), log=None, error_log=None, environ=named)
         self.on_bad_request = on_bad_request
         self.call_soon = call_soon
+        self.needs_body = needs_body
         self.connections = 0
         self._numbers = itertools.count(1)
         self._tls = tls

@@ -1,29 +1,30 @@
-"""What the mock says when no script was given: the few endpoints of a small, very regular Ollama.
+"""What the mock's model says: answers to chat and generate, token by token, as of a very regular Ollama.
 
 Runs on the server's hub thread. Shapes and texts are those of a real server (0.33); the model behind them says "A", a fixed
-number of times, on a fixed schedule. May not block: it returns scripts.
+number of times, on a fixed schedule; asked for JSON, it says a value that fits. May not block: it returns scripts.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ollama_sync.testing._body import Refused, decoded
 from ollama_sync.testing._connection import Connection
+from ollama_sync.testing._library import Library, is_name
 from ollama_sync.testing._request import Request
+from ollama_sync.testing._schemas import example
 from ollama_sync.testing._script import reply
-from ollama_sync.testing._steps import Script, Step, json_bytes
+from ollama_sync.testing._steps import Script, json_bytes
 
 log = logging.getLogger("ollama_sync.testing")
 
-VERSION = "0.33.0"
-_WORD = "A"
+_WORDS = ("A",)
+_TOKEN = 4  # characters of a token of JSON
 _LOAD_NS = 1_150_000
 _PROMPT_NS_PER_WORD = 170_000
 _LOGGED_FIRST, _LOGGED_EVERY = 20, 10
@@ -31,75 +32,46 @@ _LOGGED_FIRST, _LOGGED_EVERY = 20, 10
 
 @dataclass(frozen=True)
 class FakeModel:
-    """The replies of a server whose model makes `chunks` tokens, one every `delay` seconds.
+    """The replies of a server whose models make `chunks` tokens, one every `delay` seconds.
 
     Args:
-        chunks: parts with text in a reply; the final part comes on top.
+        chunks: parts with text in a reply; the final part comes on top. A structured reply has as many as its text needs.
         delay: seconds between two parts.
-        models: the names that exist; None lets every name exist.
     """
 
     chunks: int
     delay: float
-    models: tuple[str, ...] | None
 
-    def answer(self, request: Request) -> Script:
-        """Return the script that answers `request`."""
-        methods = _ROUTES.get(request.path)
-        if methods is None:
-            return [reply("404 page not found", 404)]
-        if request.method not in methods:
-            return [reply("405 method not allowed", 405, {"Allow": ", ".join(methods)})]
-        return [methods[request.method](self, request)]
-
-    def root(self, _: Request) -> Step:
-        """Answer `GET /`."""
-        return reply("Ollama is running")
-
-    def version(self, _: Request) -> Step:
-        """Answer `GET /api/version`."""
-        return reply({"version": VERSION})
-
-    def tags(self, _: Request) -> Step:
-        """Answer `GET /api/tags`: the list of models."""
-        names = ("llama3.2:latest",) if self.models is None else self.models
-        return reply({"models": [_listed(name) for name in names]})
-
-    def chat(self, request: Request) -> Step:
-        """Answer `POST /api/chat`."""
-        return self._generated("chat", request)
-
-    def generate(self, request: Request) -> Step:
-        """Answer `POST /api/generate`."""
-        return self._generated("generate", request)
-
-    def _generated(self, kind: str, request: Request) -> Step:
-        problem = _json_problem(request.body)
-        if problem:
-            return reply({"error": problem}, 400)
-        asked = request.json
+    def answer(self, library: Library, request: Request) -> Script:
+        """Answer `POST /api/chat` and `POST /api/generate`."""
+        kind = request.path.rpartition("/")[2]
+        asked = decoded(request)
         name = asked.get("model") or ""
         if not name and kind == "chat":
-            return reply({"error": "model is required"}, 400)
-        if not name or not self._exists(name):
-            return reply({"error": f"model '{name}' not found"}, 404)
+            raise Refused(400, "model is required")
+        if name and not is_name(name):
+            raise Refused(400, "invalid model name")
+        if library.find(name) is None:
+            raise Refused(404, f"model '{name}' not found")
+        words = self._words(asked.get("format"))
+        library.load(name, asked.get("keep_alive"))
         if not asked.get("messages" if kind == "chat" else "prompt"):
             reason = "unload" if asked.get("keep_alive") == 0 else "load"
-            return reply(part_of(kind, name, "") | {"done": True, "done_reason": reason})
-        tokens = TokenStream(kind, name, self.chunks, self.delay, _count_tokens(asked))
-        return tokens if asked.get("stream") is not False else reply(tokens.whole())
+            return [reply(part_of(kind, name, "") | {"done": True, "done_reason": reason})]
+        count = self.chunks if words == _WORDS else len(words)
+        tokens = TokenStream(kind, name, count, self.delay, _count_tokens(asked), words)
+        return [tokens if asked.get("stream") is not False else reply(tokens.whole())]
 
-    def _exists(self, name: str) -> bool:
-        return self.models is None or _tagged(name) in map(_tagged, self.models)
-
-
-_ROUTES: dict[str, dict[str, Callable[[FakeModel, Request], Step]]] = {
-    "/": {"GET": FakeModel.root, "HEAD": FakeModel.root},
-    "/api/version": {"GET": FakeModel.version, "HEAD": FakeModel.version},
-    "/api/tags": {"GET": FakeModel.tags, "HEAD": FakeModel.tags},
-    "/api/chat": {"POST": FakeModel.chat},
-    "/api/generate": {"POST": FakeModel.generate},
-}
+    def _words(self, wanted: object) -> tuple[str, ...]:
+        """Return the tokens of an answer in a format: JSON that fits the schema, some characters at a time."""
+        if wanted in (None, ""):
+            return _WORDS
+        if wanted != "json" and not isinstance(wanted, dict):
+            shown = json.dumps(json.dumps(wanted))
+            said = f'invalid format: {shown}; expected "json" or a valid JSON Schema object'
+            raise Refused(500, said)
+        text = json.dumps({"A": "A"} if wanted == "json" else example(wanted), ensure_ascii=False)
+        return tuple(text[at : at + _TOKEN] for at in range(0, len(text), _TOKEN))
 
 
 @dataclass(frozen=True)
@@ -112,6 +84,7 @@ class TokenStream:
         chunks: parts with text.
         delay: seconds; part `i` is due `i * delay` after the first, and the final part is the last of that row.
         prompt_tokens: counted in the request.
+        words: the texts of the parts, one after the other and again from the first.
     """
 
     kind: str
@@ -119,6 +92,7 @@ class TokenStream:
     chunks: int
     delay: float
     prompt_tokens: int
+    words: tuple[str, ...]
 
     def run(self, connection: Connection) -> None:
         logs = log.isEnabledFor(logging.INFO)
@@ -128,7 +102,7 @@ class TokenStream:
             if number == self.chunks:
                 break  # this is when the final part is due
             began = time.perf_counter()
-            part = part_of(self.kind, self.model, _WORD)
+            part = part_of(self.kind, self.model, self.words[number % len(self.words)])
             made = time.perf_counter()
             data = json_bytes(part) + b"\n"
             if logs and (number < _LOGGED_FIRST or (number + 1) % _LOGGED_EVERY == 0):
@@ -140,7 +114,8 @@ class TokenStream:
 
     def whole(self) -> dict[str, Any]:
         """Return the reply of a request that does not stream. It comes at once; its metrics tell the stream's time."""
-        return self._final(_WORD * self.chunks, self.chunks * self.delay)
+        text = "".join(self.words) * (self.chunks // len(self.words))
+        return self._final(text, self.chunks * self.delay)
 
     def _final(self, text: str, seconds: float) -> dict[str, Any]:
         evaluating = int(seconds * 1e9)
@@ -168,7 +143,12 @@ def part_of(kind: str, model: str, text: str) -> dict[str, Any]:
 
 def timestamp() -> str:
     """Return the time now as Ollama writes it: RFC 3339 in UTC, nanoseconds without trailing zeros."""
-    seconds, ns = divmod(time.time_ns(), 1_000_000_000)
+    return rfc3339(time.time_ns())
+
+
+def rfc3339(since_1970: int) -> str:
+    """Return a time in ns since 1970 as Ollama writes it."""
+    seconds, ns = divmod(since_1970, 1_000_000_000)
     fraction = f".{ns:09d}".rstrip("0").rstrip(".")
     return f"{_whole_second(seconds)}{fraction}Z"
 
@@ -189,54 +169,7 @@ def _log_chunk(number: int, start: float, began: float, made: float) -> None:
     )
 
 
-def _json_problem(body: bytes) -> str | None:
-    """Say what is wrong with a request's body, in the words of the real server's decoder, or None."""
-    if not body:
-        return "missing request body"
-    try:
-        text = body.decode()
-        asked = json.loads(text)
-    except UnicodeDecodeError as error:
-        return f"invalid character {chr(body[error.start])!r} looking for beginning of value"
-    except json.JSONDecodeError as error:
-        if error.pos >= len(text.rstrip()) or "Unterminated" in error.msg:
-            return "unexpected EOF"
-        place = "object key string" if "property name" in error.msg else "value"
-        return f"invalid character {text[error.pos]!r} looking for beginning of {place}"
-    if isinstance(asked, dict):
-        return None
-    kind = {list: "array", str: "string", bool: "bool"}.get(type(asked), "number")
-    return f"json: cannot unmarshal {kind} into Go value of type api.ChatRequest"
-
-
 def _count_tokens(asked: dict[str, Any]) -> int:
     """Count words, which is near enough to tokens."""
     texts = [asked.get("prompt"), *(m.get("content") for m in asked.get("messages") or [])]
     return max(1, sum(len(text.split()) for text in texts if isinstance(text, str)))
-
-
-def _tagged(name: str) -> str:
-    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
-
-
-def _listed(name: str) -> dict[str, Any]:
-    """Return one entry of `/api/tags`; the same for the same name, whatever the process."""
-    name = _tagged(name)
-    return {
-        "name": name,
-        "model": name,
-        "modified_at": "2026-11-22T13:08:36.290404892Z",
-        "size": 2019393189,
-        "digest": hashlib.sha256(name.encode()).hexdigest(),
-        "details": {
-            "parent_model": "",
-            "format": "gguf",
-            "family": "llama",
-            "families": ["llama"],
-            "parameter_size": "3.2B",
-            "quantization_level": "Q4_K_M",
-            "context_length": 131072,
-            "embedding_length": 3072,
-        },
-        "capabilities": ["completion", "tools"],
-    }

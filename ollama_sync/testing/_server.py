@@ -4,7 +4,7 @@ The public methods run on any thread or greenlet, patched or not; what answers r
 thread and may not block it. Who owns what:
 
     hub thread writes      _received, _errors, _disconnects, _changed, _http
-    the test writes        _routes, _queues (the hub takes scripts out), _hub
+    the test writes        _routes, _queues (the hub takes scripts out), _own (the hub changes its library), _hub
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from ollama_sync._hub import Hub
 from ollama_sync.errors import UsageError
 from ollama_sync.testing._connection import ClientGone, Connection
 from ollama_sync.testing._http import HttpServer, listen
+from ollama_sync.testing._library import Library
 from ollama_sync.testing._replies import FakeModel
 from ollama_sync.testing._request import Request
+from ollama_sync.testing._routes import Routes
 from ollama_sync.testing._script import reply
 from ollama_sync.testing._steps import Handler, Script
 
@@ -32,13 +34,15 @@ from ollama_sync.testing._steps import Handler, Script
 class MockOllama:
     """A server that speaks as Ollama does, or as your script says.
 
-    Without scripts it answers `/api/chat` and `/api/generate` with a fake stream, and `/`, `/api/version`, `/api/tags` with
-    plausible data. It holds thousands of streams at once.
+    Without scripts it answers every native route with plausible data: chat and generate with a fake stream, and what manages
+    models from a library in memory, so that what was pulled or created is listed, shown and deleted. It holds thousands of
+    streams at once.
 
     Args:
         chunks: parts with text in a fake stream; the final part comes on top.
-        delay: seconds between two parts, by a schedule that does not drift.
-        models: the names of the models that exist; others are answered 404. None: every name exists.
+        delay: seconds between two parts, by a schedule that does not drift; also of a pull, push or create.
+        models: the names of the models that exist at first; others are answered 404. None: every name exists, though one
+            only is listed.
         host: address to listen on.
         port: TCP port; 0 takes a free one, see `port` and `url` after the start.
         unix: path of a Unix socket to listen on, instead of TCP. It is removed at the end.
@@ -64,7 +68,9 @@ class MockOllama:
         certfile: str | os.PathLike[str] | None = None,
         keyfile: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._fake = FakeModel(chunks, delay, None if models is None else tuple(models))
+        self._fake = FakeModel(chunks, delay)
+        self._models = None if models is None else tuple(models)
+        self._own = Routes(self._fake, Library(self._models))
         self._host = host
         self._port = port
         self._unix = None if unix is None else os.fspath(unix)
@@ -160,7 +166,11 @@ class MockOllama:
         self._queues.setdefault(path, deque()).append(steps)
 
     def reset(self) -> None:
-        """Forget routes, scripts, requests, errors and the count of disconnects. The replies that run go on."""
+        """Forget routes, scripts, requests, errors, the count of disconnects, and what was done to models.
+
+        The replies that run go on.
+        """
+        self._own = Routes(self._fake, Library(self._models))
         self._routes.clear()
         self._queues.clear()
         self._received.clear()
@@ -238,7 +248,14 @@ class MockOllama:
             tls = gevent.ssl.SSLContext(gevent.ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(*self._certificate)
         listener = listen(self._host, self._port, self._unix)
-        http = HttpServer(listener, self._answer, self._count_disconnect, hub.call_soon, tls)
+        http = HttpServer(
+            listener,
+            self._answer,
+            self._count_disconnect,
+            hub.call_soon,
+            tls,
+            needs_body=self._needs_body,
+        )
         http.start()
         return http
 
@@ -283,22 +300,28 @@ class MockOllama:
                 said = {"error": f"the mock's script failed: {error!r}"}
                 reply(said, 500, {"Connection": "close"}).run(connection)
 
+    def _needs_body(self, request: Request) -> bool:
+        """Tell whether to read a body before answering: scripts and routes of the test always get it."""
+        is_ours = not self._queues.get(request.path) and self._route(request) == self._own.answer
+        return not (is_ours and self._own.needs_no_body(request))
+
     def _script_for(self, request: Request) -> Script:
         try:
             return self._queues[request.path].popleft()
         except (KeyError, IndexError):
             pass  # no script waits for this path
-        handler = self._routes.get((request.method, request.path))
-        if handler is None:
-            handler = self._prefix_route(request)
+        handler = self._route(request)
         return handler(request) if callable(handler) else handler
 
-    def _prefix_route(self, request: Request) -> Handler:
+    def _route(self, request: Request) -> Handler:
+        handler = self._routes.get((request.method, request.path))
+        if handler is not None:
+            return handler
         for (method, path), handler in list(self._routes.items()):
             prefix, star, _ = path.partition("*")
             if star and method == request.method and request.path.startswith(prefix):
                 return handler
-        return self._fake.answer
+        return self._own.answer
 
     def _count_disconnect(self) -> None:
         self._disconnects += 1

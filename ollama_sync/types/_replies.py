@@ -7,6 +7,7 @@ in `_s` give them in seconds.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ollama_sync.types._messages import Message
 from ollama_sync.types._view import View
@@ -65,7 +66,7 @@ class DebugInfo(View):
     image_count: int | None = None
 
 
-class BaseGenerateResponse(View):
+class BaseGenerateResponse(View, beside=("_parsed",)):
     """What the replies of chat, generate and embed have in common.
 
     The server leaves a counter out when it is 0 or unknown. Durations and counters come with the last
@@ -100,6 +101,15 @@ class BaseGenerateResponse(View):
     eval_duration: int | None = None
     remote_model: str | None = None
     remote_host: str | None = None
+
+    @property
+    def parsed(self) -> Any:
+        """The answer as an object of the type that the call gave as `format`; None when it gave no type."""
+        return getattr(self, "_parsed", None)
+
+    def set_parsed(self, value: Any) -> None:
+        """Set `parsed`; for the client, not for users. It is no member of the JSON object."""
+        object.__setattr__(self, "_parsed", value)
 
     @property
     def total_duration_s(self) -> float | None:

@@ -144,12 +144,20 @@ class _Slotted(type):
     """Metaclass that keeps views free of `__dict__`.
 
     Here and not as `__slots__ = ()` in each class, since mypy takes such a line to forbid every write.
+
+    Args:
+        beside: names of attributes that are no member of the JSON object.
     """
 
     def __new__(
-        mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
+        mcs,
+        name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        beside: tuple[str, ...] = (),
+        **options: Any,
     ) -> _Slotted:
-        namespace.setdefault("__slots__", ())
+        namespace.setdefault("__slots__", beside)
         return super().__new__(mcs, name, bases, namespace, **options)
 
 

@@ -17,7 +17,7 @@ import pytest
 
 PACKAGE = "ollama_sync"
 PUBLIC = "the public names"  # what `import ollama_sync` gives
-PURE = "errors _version _policies _wire types _config tools _endpoints"
+PURE = "errors _version _policies _wire types _config tools _schema _tool_schema _structured _progress _endpoints"
 
 # Room: the rooms below it that it may import. A room may always import itself.
 MAY_IMPORT = {
@@ -27,10 +27,15 @@ MAY_IMPORT = {
     "_wire": "errors",
     "types": "errors",
     "_config": "errors",
-    "tools": "errors types",
-    "_endpoints": "errors types _policies",
+    "_schema": "errors types",
+    "_tool_schema": "errors types _schema",
+    "tools": "errors types _schema _tool_schema",
+    "_structured": "errors types _schema",
+    "_progress": "errors",
+    "modelfile": "errors types",
+    "_endpoints": "errors types _policies _progress",
     "_blobs": "errors",
-    "_arguments": "errors types tools _wire",
+    "_arguments": "errors types tools _structured _wire",
     "_patch": "",
     "_hub._native": "errors",
     "_hub": "errors _policies _wire _hub._native",
@@ -60,8 +65,8 @@ OWNERS = {
     "greenlet": "_hub _transport testing",
     "requests": "_transport",
     "urllib3": "_transport",
-    "msgspec": "types tools",
-    "docstring_parser": "tools",
+    "msgspec": "types tools _schema _tool_schema _structured",
+    "docstring_parser": "tools _tool_schema",
     "flask": "flask",
     "rich": "cli",
     "pytest": "testing",

@@ -286,7 +286,7 @@ def test_a_route_is_a_script_or_a_function(server: MockOllama) -> None:
     for _ in range(2):
         assert call(server, "POST", "/api/show").text == '{"details":{}}'
         assert call(server, "POST", "/api/chat", CHAT).text == '{"echo":"m"}'
-    assert call(server, "GET", "/api/show").status == 404
+    assert call(server, "GET", "/api/show").status == 405
 
 
 def test_a_route_may_end_in_a_star(server: MockOllama) -> None:
@@ -295,7 +295,7 @@ def test_a_route_may_end_in_a_star(server: MockOllama) -> None:
     server.on("HEAD", "/api/blobs/sha256:0", [reply("", 404)])
     assert call(server, "HEAD", "/api/blobs/sha256:1").status == 200
     assert call(server, "HEAD", "/api/blobs/sha256:0").status == 404
-    assert call(server, "GET", "/api/blobs/sha256:1").status == 404
+    assert call(server, "GET", "/api/blobs/sha256:1").status == 405
 
 
 def test_a_handler_may_be_a_generator(server: MockOllama) -> None:
