@@ -78,6 +78,7 @@ if TYPE_CHECKING:
         UsageError,
         WaitTimeout,
     )
+    from ollama_sync.modelfile import Modelfile
     from ollama_sync.types import (
         BalanceResponse,
         ChatResponse,
@@ -181,6 +182,7 @@ _HOMES = {
         "UsageError",
         "WaitTimeout",
     ),
+    "modelfile": ("Modelfile",),
     "types": (
         "BalanceResponse",
         "ChatResponse",
@@ -250,6 +252,7 @@ __all__ = [
     "Merge",
     "Message",
     "ModelDetails",
+    "Modelfile",
     "OllamaError",
     "Options",
     "ProcessResponse",

@@ -271,7 +271,7 @@ def test_a_unix_socket(tmp_path: Path) -> None:
             {"verify": "/no/such/bundle.pem"},
             "verify='/no/such/bundle.pem', cert=None: cannot be used",
         ),
-        ({"verify": None}, "verify=None, cert=None: cannot be used"),
+        ({"verify": None}, "verify=None: True, False, the path of a bundle"),
         ({"cert": "/no/such/cert.pem"}, "verify=True, cert='/no/such/cert.pem': cannot be used"),
         ({"cert": 5}, "verify=True, cert=5: cannot be used"),
         ({"host": "x", "proxy": 5}, "proxy of type int: a str, or None"),

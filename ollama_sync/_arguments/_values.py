@@ -334,5 +334,6 @@ def to_plain(name: str, given: object) -> Any:
 
 
 def short(value: object) -> str:
+    """Return how a value is shown in an error: its repr, cut."""
     shown = repr(value)
     return shown if len(shown) <= 80 else f"{shown[:77]}..."

@@ -50,7 +50,7 @@ MAY_IMPORT = {
     # The edges stand where a user stands; the mock server is fed by the same parts that it tests.
     "flask": f"{PUBLIC}|errors types tools",
     "testing": f"{PUBLIC}|errors types tools _wire _hub _hub._native",
-    "cli": f"{PUBLIC}|errors types tools testing",
+    "cli": f"{PUBLIC}|errors types tools modelfile testing",
     "__main__": "cli",
 }
 
