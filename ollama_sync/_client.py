@@ -20,7 +20,6 @@ from ollama_sync._exchange import Exchange, Settings
 from ollama_sync._hub import shared_hub
 from ollama_sync._policies import BatchPolicy, Timeout
 from ollama_sync._stream import Stream
-from ollama_sync._structured import parse
 from ollama_sync._transport import PreparedRequest, Transport
 from ollama_sync._verbs import _account, _answers, _models, _request, _tools, _transfer, _vectors
 from ollama_sync._wire import LineFramer, WholeBody, loads
@@ -176,6 +175,8 @@ class Client:
         assert endpoint.stream is not None
         reply = self._reply(endpoint, body)
         if answer_type is not None:
+            from ollama_sync._structured import parse  # slow to import, and needed here only
+
             reply.set_parsed(parse(endpoint.stream.text_of(reply.to_dict()), answer_type))
         return reply
 

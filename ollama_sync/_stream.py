@@ -17,7 +17,6 @@ from ollama_sync._endpoints import Endpoint
 from ollama_sync._exchange import Exchange
 from ollama_sync._progress import Progress, ProgressTracker
 from ollama_sync._reader import Part, Reader
-from ollama_sync._structured import parse, parse_partial
 from ollama_sync.errors import OllamaError, RequestError, UsageError
 from ollama_sync.types import BaseGenerateResponse, View
 
@@ -175,6 +174,8 @@ class Stream(Generic[T]):
         raw = self._reader.accumulated()
         reply = self._view(raw)
         if self._answer_type is not None and isinstance(reply, BaseGenerateResponse):
+            from ollama_sync._structured import parse  # slow to import, and needed here only
+
             reply.set_parsed(parse(self._kind.text_of(raw), self._answer_type))
         return reply
 
@@ -204,6 +205,8 @@ class Stream(Generic[T]):
         """
         if self._kind.texts is None:
             raise UsageError(f"the parts of {self._verb} have no text")
+        from ollama_sync._structured import parse_partial  # slow to import, and needed here only
+
         return parse_partial(self._kind.text_of(self._reader.accumulated()))
 
     def progress(self) -> Iterator[Progress]:

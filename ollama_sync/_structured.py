@@ -158,7 +158,7 @@ class _Growing:
             self._open.pop()
             self._want = ","
             return True
-        if mark != self._want or inner is self.top:
+        if mark != self._want:
             return False
         self._want = "value" if mark == ":" or isinstance(inner, list) else "key"
         return True

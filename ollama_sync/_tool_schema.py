@@ -11,9 +11,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from datetime import datetime, time
-from enum import EnumMeta
+from enum import Enum, EnumMeta
 from types import UnionType
-from typing import (
+from typing import (, cast
     Annotated,
     Any,
     Literal,
@@ -98,7 +98,7 @@ def _collect(hint: Any, classes: dict[str, type]) -> None:
 def _of_class(schema: JSON, kind: type | None) -> JSON:
     """Return the schema of a class with what the class says of itself: texts, and the order of the program; msgspec sorts."""
     if isinstance(kind, EnumMeta):
-        return {**schema, "enum": [member.value for member in kind]}
+        return {**schema, "enum": [member.value for member in cast("type[Enum]", kind)]}
     if kind is None or not has_members(kind):
         return _with_texts_of_members(schema, {})
     members, properties = _members(kind), schema.get("properties", {})
@@ -203,9 +203,7 @@ def for_server(schema: JSON, name: str) -> JSON:
         )
     if whole.get("type") != "object":
         raise RequestError(f"{name}: its JSON is no object, and so has no parameters by name")
-    kept = _kept(whole)
-    kept.setdefault("properties", {})
-    return kept
+    return _kept(whole)
 
 
 def _kept(schema: JSON) -> JSON:

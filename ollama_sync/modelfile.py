@@ -72,7 +72,7 @@ _BESIDE = ("*.json", "*/*.json", "chat_template.jinja", "tokenizer.model")
 class Modelfile:
     r'''What a Modelfile says, as the arguments of `create`.
 
-    Attributes:
+    Args:
         from_: the name of the model to start from; None when it starts from files.
         files: the files to start from: their names in the model, and where they are.
         adapters: the files of adapters, likewise.

@@ -277,7 +277,9 @@ def _docstring(thing: Any) -> str | None:
     function = thing.func if isinstance(thing, functools.partial) else thing
     if inspect.isroutine(function):
         return inspect.getdoc(function)
-    return inspect.getdoc(type(function).__call__) or inspect.getdoc(function)
+    # Not by `getdoc` at first: where there is no text it gives that of `type.__call__`.
+    own = type(function).__call__.__doc__
+    return inspect.cleandoc(own) if own else inspect.getdoc(function)
 
 
 def _add_default(schema: JSON, default: Any) -> None:

@@ -241,11 +241,17 @@ def test_numbers_that_make_no_sense_do_no_harm() -> None:
     assert follow([(0.0, {"status": "pulling x", "digest": 5})])[0].layers == ()
 
 
+def test_a_layer_does_not_shrink() -> None:
+    """A server that says less of the same layer later, as when it begins again, takes nothing back."""
+    said = follow([(0, layer(BIG, 60, 100)), (1, layer(BIG, 10, 50)), (2, layer(BIG, 0, 0))])
+    assert [(p.completed, p.total) for p in said] == [(60, 100)] * 3
+
+
 _NUMBERS = st.one_of(st.none(), st.integers(-5, 1000), st.just("x"))
 _LAYERS = st.fixed_dictionaries(
     {
-        "status": st.sampled_from(["pulling a", "pulling b", "pushing a", "quantizing"]),
-        "digest": st.sampled_from(["a", "b", "c", ZEROS]),
+        "status": st.sampled_from(["pulling a", "pushing a", "quantizing"]),
+        "digest": st.sampled_from(["a", "b"]),
         "total": _NUMBERS,
         "completed": _NUMBERS,
     }

@@ -267,6 +267,12 @@ def test_a_reference_to_nothing_stays() -> None:
     assert inline(schema) == schema
 
 
+def test_a_circle_that_nothing_leads_to_is_left_out() -> None:
+    """What stays in `$defs` is what is needed."""
+    loop = {"items": {"$ref": "#/$defs/Loop"}}
+    assert inline({"type": "null", "$defs": {"Loop": loop}}) == {"type": "null"}
+
+
 def test_circles_stay_references() -> None:
     """Two definitions that lead to each other stay, with what they need; one that only leads there does not."""
     schema = {
@@ -424,6 +430,14 @@ WRONG: list[tuple[str, Any]] = [
     ("[1,,2]", [1]),
     ("[1,]2", [1]),
     ("[1}", [1]),
+    ("[[1}, 2]", [[1]]),
+    ("[[1,], 2]", [[1]]),
+    ('[{"a": 1,}, 2]', [{"a": 1}]),
+    ('[{"a": 1]], 2]', [{"a": 1}]),
+    ("[1]], [2]", [1]),
+    ("[1], [2]", [1]),
+    ('["a\n, 1]', ["a"]),
+    ('{"a\n: 1}', {}),
     ('{"a" "b"}', {}),
     ('{"a":1,}', {"a": 1}),
     ('{"a",1}', {}),

@@ -400,6 +400,7 @@ DEFAULTS: list[tuple[Any, Any, dict[str, Any]]] = [
     (str, "", {"type": "string", "description": 'Default: ""'}),
     (str, " ", {"type": "string", "description": 'Default: " "'}),
     (str, "\n", {"type": "string", "description": 'Default: "\\n"'}),
+    (str, "a\tb", {"type": "string", "description": 'Default: "a\\tb"'}),
     (bool, False, {"type": "boolean", "description": "Default: false"}),
     (list[int], (1, 2), {"type": "array", "items": _INT, "description": "Default: [1,2]"}),
     (Unit, Unit.CELSIUS, {**_UNIT, "description": "Unit of temperature. (default: C)"}),
@@ -577,12 +578,13 @@ def test_docstrings_of_no_style(doc: str | None, description: str | None) -> Non
 
 def test_the_annotation_wins_over_the_docstring_and_both_over_the_class() -> None:
     """The nearer text is the better one."""
-    doc = "Do it.\n\nArgs:\n    a: By docstring.\n    b: By docstring.\n    c: By docstring.\n"
+    doc = "Do it.\n\nArgs:\n    a: By docstring.\n    b: By docstring.\n    c: By docstring.\n    e: By docstring.\n"
     tool = function_of(
         parameter("a", Annotated[int, "By annotation."]),
         parameter("b", Annotated[int, msgspec.Meta(description="By meta.")]),
         parameter("c", Unit),
         parameter("d", Unit),
+        parameter("e", Place | None, None),
         doc=doc,
     )
     texts = {name: p["description"] for name, p in parameters_of(tool)["properties"].items()}
@@ -591,6 +593,7 @@ def test_the_annotation_wins_over_the_docstring_and_both_over_the_class() -> Non
         "b": "By meta.",
         "c": "By docstring.",
         "d": "Unit of temperature.",
+        "e": "By docstring.",
     }
 
 
@@ -607,10 +610,43 @@ def wrapper(*args: Any, **kwargs: Any) -> Any:
     return plain(*args, **kwargs)
 
 
+def by_place(a: int = 1, b: int = 2, /) -> Any:
+    """Take parameters by position alone."""
+    return a, b
+
+
 @functools.lru_cache
 def cached(a: int) -> int:
     """Remember."""
     return a
+
+
+# A decorator of a module that does not know the types of this one.
+_ELSEWHERE: dict[str, Any] = {"functools": functools}
+exec(
+    """
+def decorate(function):
+    @functools.wraps(function)
+    def inner(*args, **kwargs):
+        return function(*args, **kwargs)
+    return inner
+
+class Decorated:
+    def __init__(self, function):
+        functools.update_wrapper(self, function)
+    def __call__(self, *args, **kwargs):
+        return self.__wrapped__(*args, **kwargs)
+""",
+    _ELSEWHERE,
+)
+
+
+class Caller:
+    """Has a decorated `__call__`."""
+
+    @_ELSEWHERE["decorate"]  # type: ignore[misc]  # made from text
+    def __call__(self, at: dt.datetime) -> dt.datetime:
+        return at
 
 
 def returns_unknown(a: int) -> Unknown:
@@ -644,6 +680,28 @@ THINGS: list[tuple[Any, str, str | None, list[str], list[str]]] = [
     ),
     (functools.partial(Weather().at, "Rome"), "at", "Tell the weather.", [], []),
     (functools.partial(Weather(), "Rome"), "Weather", "Forecast.", [], []),
+    (
+        _ELSEWHERE["decorate"](takes_place),
+        "takes_place",
+        None,
+        ["place", "at", "unit"],
+        ["place", "at"],
+    ),
+    (
+        _ELSEWHERE["Decorated"](takes_place),
+        "takes_place",
+        None,
+        ["place", "at", "unit"],
+        ["place", "at"],
+    ),
+    (
+        functools.partial(_ELSEWHERE["decorate"](takes_place), unit=Unit.CELSIUS),
+        "takes_place",
+        None,
+        ["place", "at"],
+        ["place", "at"],
+    ),
+    (Caller(), "Caller", "Has a decorated `__call__`.", ["at"], ["at"]),
     (returns_unknown, "returns_unknown", None, ["a"], ["a"]),
     (waits, "waits", None, ["a"], ["a"]),
     (len, "len", "Return the number of items in a container.", ["obj"], ["obj"]),
@@ -968,6 +1026,7 @@ CALLS: list[tuple[Any, dict[str, Any], Any]] = [
     (plain, {"d": 0, "c": 3, "b": 9, "a": 1}, (1, 9, (), 3, 0, {})),
     (wrapper, {"a": "1", "c": 3}, (1, 2, (), 3, 4, {})),
     (cached, {"a": "7"}, 7),
+    (by_place, {"b": "9"}, (1, 9)),
     (Weather().at, {"city": "Rome"}, "sun in Rome"),
     (Weather.named, {"city": "Rome"}, "Weather Rome"),
     (Weather.everywhere, {}, 1),
@@ -1113,6 +1172,7 @@ RESULTS: list[tuple[Any, str]] = [
     ("", ""),
     ('say "é"\n', 'say "é"\n'),
     (Shout.HEY, "hey"),
+    (Unit.CELSIUS, "C"),
     (Level.HIGH, "2"),
     (3, "3"),
     (2.5, "2.5"),
@@ -1141,4 +1201,6 @@ RESULTS: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("value", "text"), RESULTS, ids=lambda value: repr(value)[:30])
 def test_a_result_becomes_text(value: Any, text: str) -> None:
     """A text is sent as it is, what JSON can hold as JSON, and anything else as Python shows it."""
-    assert tool_result_text(value) == text
+    written = tool_result_text(value)
+    assert written == text
+    assert type(written) is str

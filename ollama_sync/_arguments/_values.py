@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard, get_origin
 
-from ollama_sync._structured import schema_for
 from ollama_sync._wire import dumps
 from ollama_sync.errors import RequestError
-from ollama_sync.tools import tool_schema
 from ollama_sync.types import View, unwrap
 
 JSON = dict[str, Any]
@@ -265,6 +263,9 @@ def tools(given: object) -> list[JSON]:
 
 def _tool(number: int, given: object) -> JSON:
     if callable(given):
+        # Here and not above: what it needs costs as much to import as all the rest.
+        from ollama_sync.tools import tool_schema
+
         return tool_schema(given).to_dict()
     plain = to_plain(f"tools[{number}]", given)
     if not isinstance(plain, dict):
@@ -279,6 +280,8 @@ def reply_format(given: object) -> str | JSON | None:
         RequestError: it is neither 'json', nor a JSON schema, nor a type that has one.
     """
     if answer_type(given) is not None:
+        from ollama_sync._structured import schema_for  # here, as in `_tool`
+
         return schema_for(given)
     plain = to_plain("format", given)
     if plain is None or plain in ("", "json") or isinstance(plain, dict):

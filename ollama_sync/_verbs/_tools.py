@@ -17,7 +17,6 @@ from ollama_sync._stream import Stream
 from ollama_sync._verbs._answers import Common, Messages, chat
 from ollama_sync._verbs._roads import Roads
 from ollama_sync.errors import RequestError
-from ollama_sync.tools import call_tool, tool_result_text, tool_schema
 from ollama_sync.types import ChatResponse, Message
 
 if TYPE_CHECKING:
@@ -105,6 +104,11 @@ class ToolRun:
 
     def _answer(self, call: Message.ToolCall) -> Message:
         """Call a tool and return what it says. What goes wrong is told to the model, which may try again."""
+        from ollama_sync.tools import (
+            call_tool,
+            tool_result_text,
+        )  # slow to import, and needed here only
+
         name = call.function.name
         function = self._functions.get(name)
         if function is None:
@@ -158,6 +162,8 @@ def run_tools(
         ...     print(run.result().message.content)
         AAA
     """
+    from ollama_sync.tools import tool_schema  # slow to import, and needed here only
+
     if isinstance(max_rounds, bool) or not isinstance(max_rounds, int) or max_rounds < 0:
         raise _arguments.refusal("max_rounds", max_rounds, "a whole number, 0 or more")
     if isinstance(tools, (str, bytes, Mapping)) or not isinstance(tools, Sequence):
@@ -177,9 +183,7 @@ def run_tools(
     schemas = [tool_schema(function) for function in functions.values()]
 
     def ask(so_far: list[Message]) -> Stream[ChatResponse]:
-        stream: Stream[ChatResponse] = chat(
-            self, model, so_far, tools=schemas, stream=True, **more
-        )
+        stream: Stream[ChatResponse] = chat(self, model, so_far, tools=schemas, stream=True, **more)
         return stream
 
     return ToolRun(ask, conversation, functions, max_rounds)
