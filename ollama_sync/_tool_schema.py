@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, time
 from enum import Enum, EnumMeta
 from types import UnionType
-from typing import (, cast
+from typing import (
     Annotated,
     Any,
     Literal,
     NamedTuple,
     Union,
+    cast,
     get_args,
     get_origin,
     get_type_hints,
