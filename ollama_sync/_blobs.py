@@ -6,7 +6,9 @@ Reads files, on the caller's thread; sends nothing.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +35,16 @@ class Blob:
     digest: str
 
 
-def read_blob(path: str | Path) -> Blob:
+OnProgress = Callable[[str, int, int], object]
+"""What is told of an upload: "hashing" or "uploading", bytes done, bytes in total."""
+
+
+def read_blob(path: str | Path, on_progress: OnProgress | None = None) -> Blob:
     """Hash a file, piece by piece.
+
+    Args:
+        path: of the file.
+        on_progress: called after each piece, on this thread.
 
     Raises:
         RequestError: it cannot be read.
@@ -46,9 +56,12 @@ def read_blob(path: str | Path) -> Blob:
     size = 0
     try:
         with where.open("rb") as file:
+            total = os.fstat(file.fileno()).st_size
             while piece := file.read(_PIECE):
                 digest.update(piece)
                 size += len(piece)
+                if on_progress is not None:
+                    on_progress("hashing", size, max(size, total))
     except (OSError, ValueError) as error:
         raise RequestError(f"path={str(path)!r}: the file cannot be read: {error}") from error
     return Blob(where, size, f"sha256:{digest.hexdigest()}")

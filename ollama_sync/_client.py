@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from ollama_sync import _arguments
-from ollama_sync._blobs import Blob
+from ollama_sync._blobs import Blob, OnProgress
 from ollama_sync._config import api_key_for, check_headers, environment, parse_host
 from ollama_sync._endpoints import Endpoint
 from ollama_sync._exchange import Exchange, Settings
@@ -24,7 +24,7 @@ from ollama_sync._transport import PreparedRequest, Transport
 from ollama_sync._verbs import _account, _answers, _models, _request, _tools, _transfer, _vectors
 from ollama_sync._wire import LineFramer, WholeBody, loads
 from ollama_sync.errors import ClosedError, RequestError, StreamBroken
-from ollama_sync.types import ChatResponse, GenerateResponse, View
+from ollama_sync.types import ChatResponse, GenerateResponse, StatusResponse, View
 
 T = TypeVar("T", bound=View)
 A = TypeVar("A", ChatResponse, GenerateResponse)
@@ -138,6 +138,12 @@ class Client:
         """End the calls and streams under way, and close every connection. Any thread; never blocks.
 
         What had arrived of a stream is still delivered. Later calls raise `ClosedError`.
+
+        Example:
+            >>> client = Client("127.0.0.1")
+            >>> client.close()
+            >>> client
+            <Client http://127.0.0.1:11434, closed>
         """
         if not self._closed:
             self._closed = True
@@ -168,8 +174,22 @@ class Client:
         exchange = self._start(self._transport, request, LineFramer(), timeout)
         return Stream(endpoint, exchange, self._batch.max_size, answer_type)
 
-    def _reply(self, endpoint: Endpoint[T], body: bytes | Blob | None) -> T:
+    def _reply(self, endpoint: Endpoint[T], body: bytes | None) -> T:
         return self._reply_from(self._transport, endpoint, body)
+
+    def _upload(
+        self, endpoint: Endpoint[StatusResponse], blob: Blob, on_progress: OnProgress | None
+    ) -> None:
+        request = self._transport.prepare(endpoint.method, endpoint.path, blob, _JSON)
+        exchange = self._start(self._transport, request, WholeBody(), endpoint.timeout)
+        if on_progress is None:
+            exchange.receive()
+            return
+
+        def tell() -> None:
+            on_progress("uploading", min(getattr(request.body, "sent", 0), blob.size), blob.size)
+
+        exchange.receive(tell)
 
     def _answer(self, endpoint: Endpoint[A], body: bytes, answer_type: Any) -> A:
         assert endpoint.stream is not None
@@ -195,9 +215,7 @@ class Client:
             weakref.finalize(self, _retire, self._cloud).atexit = False
         return self._reply_from(self._cloud, endpoint, body)
 
-    def _reply_from(
-        self, transport: Transport, endpoint: Endpoint[T], body: bytes | Blob | None
-    ) -> T:
+    def _reply_from(self, transport: Transport, endpoint: Endpoint[T], body: bytes | None) -> T:
         request = transport.prepare(endpoint.method, endpoint.path, body, _JSON)
         exchange = self._start(transport, request, WholeBody(), endpoint.timeout)
         answer = exchange.receive()

@@ -47,14 +47,14 @@ class StreamKind:
     Args:
         texts: the text of each part, empty ones left out; None where parts have no text.
         accumulate: folds the parts into one reply.
-        is_terminal: whether a part says that the reply is complete.
+        is_terminal: whether a part says that the reply is complete; None where no part does, so that any clean end will do.
         timeout: the defaults of its clocks.
         shows_progress: whether its parts are those of a pull, push or create.
     """
 
     texts: Callable[[Parts], list[str]] | None
     accumulate: Callable[[Parts], dict[str, Any]]
-    is_terminal: Callable[[dict[str, Any]], bool]
+    is_terminal: Callable[[dict[str, Any]], bool] | None
     timeout: Timeout
     shows_progress: bool = False
 
@@ -117,7 +117,7 @@ _PROGRESS = StreamKind(None, accumulate_last, _work_is_done, ANY_OTHER_CALL, sho
 _SUCCESS = {"status": "success"}
 
 # Whatever the client has no verb for: any clean end will do.
-ANY_STREAM = StreamKind(None, accumulate_last, lambda _: True, ANY_OTHER_CALL)
+ANY_STREAM = StreamKind(None, accumulate_last, None, ANY_OTHER_CALL)
 
 # Answers of models.
 CHAT = Endpoint("chat", "POST", "/api/chat", ChatResponse, _CHAT_STREAM)

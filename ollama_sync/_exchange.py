@@ -13,6 +13,7 @@ in a callback of the loop. There is one road to each end, `_finish`, and the fir
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from ollama_sync._hub import (
     new_waiter,
 )
 from ollama_sync._policies import BatchPolicy, Marks, Timeout
-from ollama_sync._wire import BadFraming, LineFramer, WholeBody
+from ollama_sync._wire import BadFraming, LineFramer, WholeBody, loads
 from ollama_sync.errors import (
     ClosedError,
     ConnectTimeout,
@@ -51,6 +52,9 @@ _TIMEOUTS: dict[str, type[WaitTimeout]] = {
     "idle": IdleTimeout,
     "total": TotalTimeout,
 }
+
+# Seconds between two calls of `tick`.
+_TICK = 0.1
 
 # Bytes that one stream may read before the others have their turn: some thousand parts, well below a millisecond.
 _TURN = 131072
@@ -163,8 +167,11 @@ class Exchange:
         """End it: what had arrived is still delivered. Any thread, also a finalizer; never blocks."""
         self._hub.call_soon(self._abort, CANCELLED)
 
-    def receive(self) -> bytes:
+    def receive(self, tick: Callable[[], object] | None = None) -> bytes:
         """Return the whole reply when it is complete. For an exchange with a `WholeBody`.
+
+        Args:
+            tick: called some ten times a second meanwhile, on this thread.
 
         Blocks the caller's thread or greenlet. If the wait is interrupted, the request is cancelled.
 
@@ -176,7 +183,9 @@ class Exchange:
         channel.listen(waiter.wake)
         try:
             while channel.ended is None:
-                waiter.wait(None)
+                waiter.wait(None if tick is None else _TICK)
+                if tick is not None:
+                    tick()
         except BaseException:
             self.cancel()
             raise
@@ -305,7 +314,7 @@ class Exchange:
         """Deliver a last line that lacks only its newline: an error line just before the end looks like that."""
         if isinstance(self._framer, LineFramer):
             rest = self._framer.close()
-            if rest.endswith(b"}\n"):
+            if rest.endswith(b"}\n") and _is_json(rest):
                 self._put(rest)
 
     def _wait_for_caller(self) -> None:
@@ -377,3 +386,12 @@ class Exchange:
                     timer.close()
             self._clock = self._release_timer = None
             self.channel.end(end)
+
+
+def _is_json(line: bytes) -> bool:
+    """Whether a line was cut behind its end, and not behind a brace within it."""
+    try:
+        loads(line)
+    except ValueError:
+        return False
+    return True

@@ -65,6 +65,17 @@ class Merge(Generic[T]):
 
     Args:
         streams: to follow.
+
+    Example:
+        >>> from ollama_sync import Client, merge
+        >>> from ollama_sync.testing import MockOllama
+        >>> with MockOllama(chunks=3) as server, Client(server.url) as client:
+        ...     first = client.generate("llama3.2", "hi", stream=True)
+        ...     with merge([first]) as streams:
+        ...         streams.add(client.generate("llama3.2", "ho", stream=True))
+        ...         parts = sum(len(batch) for stream, batch in streams)
+        >>> parts
+        8
     """
 
     def __init__(self, streams: Iterable[Stream[T]]) -> None:

@@ -42,6 +42,11 @@ class LayerProgress:
         digest: which layer; servers name pieces of work that are no layer by a digest of zeros, or "sha256:model".
         total: bytes.
         completed: how many of them are done, whether moved now or there before.
+
+    Example:
+        >>> layer = LayerProgress(digest="sha256:0a", total=200, completed=50)
+        >>> layer.completed / layer.total
+        0.25
     """
 
     digest: str
@@ -63,6 +68,14 @@ class Progress:
         fraction: how much is done, 0.0 to 1.0; None while unknown. Within a phase it never falls, not even when another
             layer is named: it then waits until the rest has caught up.
         layers: the same layer by layer, in the order in which they were named.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> from ollama_sync.testing import MockOllama
+        >>> with MockOllama() as server, Client(server.url) as client:
+        ...     *_, last = client.pull("llama3.2", stream=True).progress()
+        >>> last.phase, last.completed == last.total, last.status
+        ('done', True, 'success')
     """
 
     status: str

@@ -26,6 +26,7 @@ from ollama_sync.errors import (
     ForkedError,
     OllamaError,
     StreamBroken,
+    WaitTimeout,
 )
 
 Part = dict[str, Any]
@@ -169,7 +170,11 @@ class Reader:
         if self._fault is not None:
             return self._fault
         end = self._channel.ended
-        return end.error if isinstance(end, Failed) else None
+        if not isinstance(end, Failed):
+            return None
+        # Behind the terminal part nothing is missing: a reply that is not ended properly there is whole all the same.
+        is_whole = self._complete and isinstance(end.error, (StreamBroken, WaitTimeout))
+        return None if is_whole else end.error
 
     @property
     def done(self) -> bool:
@@ -179,7 +184,7 @@ class Reader:
         end = self._channel.ended
         if end is None or self.error is not None or self._channel.buffered or self._is_holding:
             return False
-        return self._complete or not isinstance(end, Finished)
+        return self._ended_well or not isinstance(end, Finished)
 
     @property
     def is_abandonable(self) -> bool:
@@ -197,6 +202,11 @@ class Reader:
         self._closed = True
         self.exchange.cancel()
         self._drop_if_closed()
+
+    @property
+    def _ended_well(self) -> bool:
+        """Whether a clean end, had it come now, would be the end of a whole reply."""
+        return self._complete or self._kind.is_terminal is None
 
     @property
     def _waiting(self) -> int:
@@ -263,7 +273,8 @@ class Reader:
             self._block = b""
             self.exchange.cancel()
         if parts:
-            self._complete = self._kind.is_terminal(parts[-1])
+            is_terminal = self._kind.is_terminal
+            self._complete = is_terminal is not None and is_terminal(parts[-1])
             self._ready = self._ready[self._position :] + parts if self._waiting else parts
             self._position = 0
 
@@ -278,7 +289,7 @@ class Reader:
     def _raise_what_went_wrong(self) -> None:
         """Raise the error with which it ended, if it did not end well."""
         error = self.error
-        if error is None and isinstance(self._channel.ended, Finished) and not self._complete:
+        if error is None and isinstance(self._channel.ended, Finished) and not self._ended_well:
             error = self._fault = StreamBroken(
                 f"{self.exchange.tried}: the reply ended without its final object; it may be incomplete"
             )

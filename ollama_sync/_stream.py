@@ -37,6 +37,15 @@ class StreamStats:
         buffered: bytes that wait for the caller.
         tokens_per_second: parts per second from the first to the last; None before the second. As a rule, a part of a chat
             is a token.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> from ollama_sync.testing import MockOllama
+        >>> with MockOllama(chunks=3) as server, Client(server.url) as client:
+        ...     stream = client.generate("llama3.2", "hi", stream=True)
+        ...     reply = stream.result()
+        >>> stream.stats.parts, stream.stats.buffered
+        (4, 0)
     """
 
     parts: int

@@ -66,6 +66,10 @@ class OllamaError(Exception):
 
     Args:
         message: what was tried, what happened, what to do.
+
+    Example:
+        >>> issubclass(ConnectError, OllamaError), issubclass(ConnectError, ConnectionError)
+        (True, True)
     """
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -116,7 +120,16 @@ class ResponseError(OllamaError):
 
 
 class ConnectError(OllamaError, ConnectionError):
-    """There is no connection to the server, or it was lost before the reply began."""
+    """There is no connection to the server, or it was lost before the reply began.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> with Client("127.0.0.1:1") as client:  # where nothing listens
+        ...     client.version()
+        Traceback (most recent call last):
+        ...
+        ollama_sync.errors.ConnectError: GET http://127.0.0.1:1/api/version: ...
+    """
 
 
 class WaitTimeout(OllamaError, TimeoutError):
@@ -126,6 +139,11 @@ class WaitTimeout(OllamaError, TimeoutError):
         phase: which clock: "connect", "first", "idle" or "total".
         seconds: what it was set to.
         tried: the request, as "POST http://host/path".
+
+    Example:
+        >>> error = WaitTimeout("first", 60, "POST http://127.0.0.1:11434/api/chat")
+        >>> error.phase, error.seconds, isinstance(error, TimeoutError)
+        ('first', 60, True)
     """
 
     def __init__(self, phase: str, seconds: float, tried: str) -> None:
@@ -148,19 +166,51 @@ _WAITED_FOR = {
 
 
 class ConnectTimeout(WaitTimeout):
-    """No connection within `Timeout.connect` seconds."""
+    """No connection within `Timeout.connect` seconds.
+
+    Example:
+        >>> print(ConnectTimeout("connect", 10, "POST http://192.0.2.1:11434/api/chat"))
+        POST http://192.0.2.1:11434/api/chat: no connection within 10 s; allow more with timeout=Timeout(connect=...), ...
+    """
 
 
 class FirstTimeout(WaitTimeout):
-    """No first byte of a reply within `Timeout.first` seconds after the request was sent."""
+    """No first byte of a reply within `Timeout.first` seconds after the request was sent.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> from ollama_sync.testing import MockOllama, silence
+        >>> with MockOllama() as server, Client(server.url, timeout=0.05) as client:
+        ...     server.script([silence()], path="/api/ps")
+        ...     client.ps()
+        Traceback (most recent call last):
+        ...
+        ollama_sync.errors.FirstTimeout: GET http://.../api/ps: no first byte of a reply ... within 0.05 s; ...
+    """
 
 
 class IdleTimeout(WaitTimeout):
-    """No further byte of a reply that had begun for `Timeout.idle` seconds."""
+    """No further byte of a reply that had begun for `Timeout.idle` seconds.
+
+    Example:
+        >>> from ollama_sync import Client, Timeout
+        >>> from ollama_sync.testing import MockOllama, chunk, head, silence
+        >>> with MockOllama() as server, Client(server.url, timeout=Timeout(idle=0.05)) as client:
+        ...     server.script([head(), chunk({"status": "pulling"}), silence()], path="/api/pull")
+        ...     client.pull("llama3.2")
+        Traceback (most recent call last):
+        ...
+        ollama_sync.errors.IdleTimeout: POST http://.../api/pull: no further byte of the reply for 0.05 s; ...
+    """
 
 
 class TotalTimeout(WaitTimeout):
-    """The reply was not complete `Timeout.total` seconds after the call."""
+    """The reply was not complete `Timeout.total` seconds after the call.
+
+    Example:
+        >>> print(TotalTimeout("total", 30, "POST http://127.0.0.1:11434/api/generate"))
+        POST http://127.0.0.1:11434/api/generate: the reply was not complete within 30 s; ...
+    """
 
 
 class StreamBroken(OllamaError):
@@ -169,6 +219,17 @@ class StreamBroken(OllamaError):
     Args:
         message: what happened.
         partial: one reply accumulated from everything that had arrived; None when nothing had.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> from ollama_sync.testing import MockOllama, chunk, close, head
+        >>> with MockOllama() as server, Client(server.url) as client:
+        ...     server.script([head(), chunk({"response": "Hel", "done": False}), close()], path="/api/generate")
+        ...     try:
+        ...         client.generate("llama3.2", "hi", stream=True).result()
+        ...     except StreamBroken as error:
+        ...         print(error.partial.response)
+        Hel
     """
 
     def __init__(self, message: str, *, partial: Any = None) -> None:
@@ -183,6 +244,17 @@ class ErrorLine(StreamBroken, ResponseError):
         error: the server's own text.
         status_code: the status that the line names, or -1.
         partial: one reply accumulated from everything that had arrived before.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> from ollama_sync.testing import MockOllama, stream
+        >>> with MockOllama() as server, Client(server.url) as client:
+        ...     server.script([stream([{"response": "Hel"}, {"error": "out of memory"}])], path="/api/generate")
+        ...     try:
+        ...         client.generate("llama3.2", "hi", stream=True).result()
+        ...     except ErrorLine as error:
+        ...         print(error.error, error.partial.response)
+        out of memory Hel
     """
 
     def __init__(self, error: str, status_code: int = -1, *, partial: Any = None) -> None:
@@ -199,6 +271,17 @@ class FormatError(OllamaError, ValueError):
         message: what does not fit.
         text: the whole text of the reply.
         kind: the name of the type.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> from ollama_sync.testing import MockOllama, reply
+        >>> with MockOllama() as server, Client(server.url) as client:
+        ...     server.script([reply({"response": "[1, 2", "done_reason": "length"})], path="/api/generate")
+        ...     try:
+        ...         client.generate("llama3.2", "Count", format=list[int])
+        ...     except FormatError as error:
+        ...         print(error.text)
+        [1, 2
     """
 
     def __init__(self, message: str, *, text: str, kind: str) -> None:
@@ -212,6 +295,10 @@ class StreamsFailed(OllamaError):
 
     Args:
         errors: the error of each stream that failed, in the order of failing.
+
+    Example:
+        >>> print(StreamsFailed([ErrorLine("out of memory"), ConnectError("refused")]))
+        2 of the merged streams failed; the first: ErrorLine: out of memory
     """
 
     def __init__(self, errors: Sequence[BaseException]) -> None:
@@ -224,7 +311,18 @@ class StreamsFailed(OllamaError):
 
 
 class UsageError(OllamaError):
-    """The calling program did something that cannot work."""
+    """The calling program did something that cannot work.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> from ollama_sync.testing import MockOllama
+        >>> with MockOllama() as server, Client(server.url) as client:
+        ...     with client.pull("llama3.2", stream=True) as stream:
+        ...         stream.tokens()
+        Traceback (most recent call last):
+        ...
+        ollama_sync.errors.UsageError: the parts of pull have no text; use batches()
+    """
 
 
 class RequestError(UsageError, ValueError):
@@ -232,6 +330,13 @@ class RequestError(UsageError, ValueError):
 
     Args:
         error: which argument, what was given, what is accepted.
+
+    Example:
+        >>> from ollama_sync import BatchPolicy
+        >>> BatchPolicy(max_size=0)
+        Traceback (most recent call last):
+        ...
+        ollama_sync.errors.RequestError: BatchPolicy(max_size=0): a whole number of parts, 1 or more
     """
 
     def __init__(self, error: str) -> None:
@@ -240,16 +345,47 @@ class RequestError(UsageError, ValueError):
 
 
 class ClosedError(UsageError):
-    """The client or the stream was closed before this use."""
+    """The client or the stream was closed before this use.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> client = Client("127.0.0.1")
+        >>> client.close()
+        >>> client.version()
+        Traceback (most recent call last):
+        ...
+        ollama_sync.errors.ClosedError: GET http://127.0.0.1:11434/api/version: this client was closed; make a new one
+    """
 
 
 class ConcurrentUseError(UsageError):
-    """A stream was used by two consumers at the same time."""
+    """A stream was used by two consumers at the same time.
+
+    Example:
+        >>> from ollama_sync import Client, merge
+        >>> from ollama_sync.testing import MockOllama
+        >>> with MockOllama() as server, Client(server.url) as client:
+        ...     with client.generate("llama3.2", "hi", stream=True) as stream, merge([stream]):
+        ...         next(stream)
+        Traceback (most recent call last):
+        ...
+        ollama_sync.errors.ConcurrentUseError: ...
+    """
 
 
 class ForkedError(UsageError):
-    """A stream made in a parent process was used in a forked child, where no hub feeds it."""
+    """A stream made in a parent process was used in a forked child, where no hub feeds it.
+
+    Example:
+        >>> print(ForkedError("POST http://...: this stream belongs to the parent process; make the call in the child"))
+        POST http://...: this stream belongs to the parent process; make the call in the child
+    """
 
 
 class HubError(OllamaError):
-    """The hub cannot serve: the interpreter is exiting, a wait from the hub itself, or a bug of the SDK."""
+    """The hub cannot serve: the interpreter is exiting, a wait from the hub itself, or a bug of the SDK.
+
+    Example:
+        >>> issubclass(HubError, UsageError)  # the calling program is not at fault
+        False
+    """

@@ -6,6 +6,7 @@ The right forms are pure. The wrong ones are given to a client of a mock server,
 from __future__ import annotations
 
 import base64
+import io
 import json
 import math
 from collections import deque
@@ -436,7 +437,7 @@ def test_what_is_no_image_is_refused(server: MockOllama, client: Client, image: 
     """One of a list is named by its number."""
     error = _refused(server, lambda: client.generate("m", "hi", images=[image]))
     assert error.startswith("images[0]=")
-    assert error.endswith(": a Path, bytes, or a str in base64")
+    assert error.endswith(": a Path, bytes, a binary file, a PIL image, or a str in base64")
 
 
 # Names of options that the server has forgotten: it ignores them, whatever their value.
@@ -555,3 +556,23 @@ def test_a_long_value_is_shown_cut(server: MockOllama, client: Client) -> None:
     error = _refused(server, lambda: client.chat("m", "x" * 100_000))  # type: ignore[arg-type]  # wrong on purpose
     assert len(error) < 250
     assert "xxx..." in error
+
+
+def test_files_and_pictures_are_images(tmp_path: Path) -> None:
+    """A binary file is read, a PIL image encoded in its own format or as PNG."""
+    image = pytest.importorskip("PIL.Image")
+    picture = image.new("RGB", (2, 2), "red")
+    (sent,) = _arguments.images("images", [picture]) or []
+    assert base64.b64decode(sent).startswith(b"\x89PNG")
+    path = tmp_path / "red.jpeg"
+    picture.save(path)
+    with path.open("rb") as file:
+        assert _arguments.images("images", [file]) == _arguments.images("images", [path])
+    (sent,) = _arguments.images("images", [image.open(path)]) or []
+    assert base64.b64decode(sent).startswith(b"\xff\xd8")
+
+
+def test_a_text_file_is_no_image(tmp_path: Path) -> None:
+    """What a file opened as text gives is not the picture's bytes."""
+    with io.StringIO("x") as file, pytest.raises(RequestError, match="binary mode"):
+        _arguments.images("images", [file])

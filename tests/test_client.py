@@ -135,8 +135,8 @@ def test_the_environments_key_does_not_go_to_other_hosts(
 @responses.activate
 def test_the_environments_key_goes_to_ollama_com(monkeypatch: pytest.MonkeyPatch) -> None:
     """Over TLS only; a key that is given wins, and an empty one means none."""
-    responses.get("https://ollama.com:443/api/tags", json={"models": []})
-    responses.get("http://ollama.com:80/api/tags", json={"models": []})
+    responses.get("https://ollama.com/api/tags", json={"models": []})
+    responses.get("http://ollama.com/api/tags", json={"models": []})
     monkeypatch.setenv("OLLAMA_API_KEY", SECRET)
     keys = []
     for host, key in (

@@ -6,9 +6,11 @@ Pure, but for images given as paths, which are read. Runs on the caller's thread
 from __future__ import annotations
 
 import base64
+import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ollama_sync._arguments._values import JSON, short, to_plain
 from ollama_sync.errors import RequestError
@@ -77,7 +79,30 @@ def _image(where: str, given: object) -> str:
         return base64.b64encode(bytes(value)).decode("ascii")
     if isinstance(value, str):
         return _base64(where, value)
-    raise RequestError(f"{where}={short(value)}: a Path, bytes, or a str in base64")
+    if callable(getattr(value, "read", None)):
+        return _image(where, _content_of(where, value))
+    if callable(getattr(value, "save", None)) and hasattr(value, "format"):
+        return _image(where, _encoded(where, value))
+    raise RequestError(
+        f"{where}={short(value)}: a Path, bytes, a binary file, a PIL image, or a str in base64"
+    )
+
+
+def _content_of(where: str, file: Any) -> bytes:
+    content = file.read()
+    if not isinstance(content, bytes):
+        raise RequestError(f"{where}={short(file)}: a file opened in binary mode")
+    return content
+
+
+def _encoded(where: str, picture: Any) -> bytes:
+    """Return a PIL image as a file: in the format it was read from, or as PNG. PIL itself is not needed here."""
+    buffer = io.BytesIO()
+    try:
+        picture.save(buffer, format=picture.format or "PNG")
+    except (OSError, ValueError, KeyError) as error:
+        raise RequestError(f"{where}: the image cannot be encoded: {error}") from error
+    return buffer.getvalue()
 
 
 def _base64(where: str, value: str) -> str:

@@ -9,6 +9,7 @@ Runs on the hub only, except `make_tls_context`, which reads files and runs on t
 
 from __future__ import annotations
 
+import http.client
 import os
 import socket as native_socket
 import ssl
@@ -81,6 +82,12 @@ class _Green(HTTPConnection):
     """What the connections below have in common: gevent's socket, a report of progress, and an end that the peer sees."""
 
     _is_handing_over = False
+    _latest: http.client.HTTPResponse | None = None
+
+    def response_class(self, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:  # type: ignore[override] # http.client only calls it
+        """Make http.client's response, and remember it while it is not yet handed over."""
+        latest = self._latest = HTTPConnection.response_class(*args, **kwargs)
+        return latest
 
     def _new_conn(self) -> Any:
         try:
@@ -103,9 +110,17 @@ class _Green(HTTPConnection):
         # urllib3 asks for the response when it has written the whole request.
         current_progress.get().sent()
         self._is_handing_over = True
+        sock = self.sock
         try:
             return super().getresponse()
+        except BaseException:
+            # urllib3 refuses some heads when the socket is the response's already: then nobody else would close it.
+            hang_up(sock)
+            if self._latest is not None:
+                self._latest.close()
+            raise
         finally:
+            self._latest = None
             self._is_handing_over = False
 
     def close(self) -> None:

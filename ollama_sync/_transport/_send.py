@@ -11,6 +11,7 @@ import html
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from http.client import BadStatusLine, RemoteDisconnected
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -141,7 +142,8 @@ def _redirected(
 def _refusal(reply: Reply, tried: str) -> ResponseError:
     body = b""
     try:
-        while len(body) < _MAX_ERROR_BODY and (data := reply.read()):
+        # Behind a 1xx another head may follow: with nothing read, the connection is closed and not kept for the next call.
+        while reply.status >= 200 and len(body) < _MAX_ERROR_BODY and (data := reply.read()):
             body += data
     except StreamBroken:
         pass  # the status and what came of the body say more than that the rest is missing
@@ -238,5 +240,7 @@ def _root(error: BaseException) -> BaseException:
 
 
 def _text(error: BaseException) -> str:
+    if isinstance(error, BadStatusLine) and not isinstance(error, RemoteDisconnected):
+        return f"what answers there is not HTTP: {str(error)[:80]!r}"
     strerror = error.strerror if isinstance(error, OSError) else None
     return strerror or str(error).strip() or type(error).__name__

@@ -81,7 +81,7 @@ class Transport:
         self.host = host
         # A socket has no name; the server accepts this one. The port that no server has keeps a redirect to the real
         # localhost from looking like the same place, to which a key may follow.
-        self._base = "http://localhost:0" if host.socket_path else host.url
+        self._base = "http://localhost:0" if host.socket_path else _base_url(host)
         self._headers = _common_headers(host, api_key, check_headers(headers))
         self._proxies = _proxies(host, proxy)
         # Reading a bundle takes 20 to 30 ms: for a plain host it waits for a redirect to https, which is rare.
@@ -204,6 +204,13 @@ class _SocketWatch:
         return sock
 
 
+def _base_url(host: Host) -> str:
+    """Return the host's URL as people write it: without the port that its scheme implies. So mocks of it match."""
+    if (host.scheme, host.port) in (("http", 80), ("https", 443)):
+        return host.url.removesuffix(host.prefix).removesuffix(f":{host.port}") + host.prefix
+    return host.url
+
+
 def _common_headers(host: Host, api_key: str | None, own: Mapping[str, str]) -> dict[str, str]:
     # Compressed small chunks would be held back by whoever compresses them.
     headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
@@ -240,7 +247,8 @@ def _is_http_url(text: str) -> bool:
 
 
 def _tls_context(verify: bool | str | ssl.SSLContext, cert: str | tuple[str, str] | None) -> Any:
-    if not isinstance(verify, (bool, str, ssl.SSLContext)):
+    # By what it can do, not by its class: a context may be older than a program's monkey-patching.
+    if not (isinstance(verify, (bool, str)) or hasattr(verify, "wrap_bio")):
         raise RequestError(
             f"verify={verify!r}: True, False, the path of a bundle, or an ssl.SSLContext"
         )

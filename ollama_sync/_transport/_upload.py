@@ -24,6 +24,9 @@ class Upload:
     """
 
     def __init__(self, path: Path, size: int) -> None:
+        self.sent = (
+            0  # bytes handed to the connection so far; the hub writes it, any thread may read it
+        )
         self._path = path
         self._size = size
 
@@ -31,10 +34,12 @@ class Upload:
         return self._size
 
     def __iter__(self) -> Iterator[bytes]:
+        self.sent = 0
         pool = gevent.get_hub().threadpool
         file = pool.apply(self._path.open, ("rb",))
         try:
             while piece := pool.apply(file.read, (_PIECE,)):
                 yield piece
+                self.sent += len(piece)
         finally:
             file.close()

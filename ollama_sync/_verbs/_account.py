@@ -140,9 +140,12 @@ def web_search(self: Roads, query: str, max_results: int = 3) -> WebSearchRespon
         ConnectError, ResponseError, WaitTimeout: as `version`.
 
     Example:
+        >>> import responses  # stands in for ollama.com here
         >>> from ollama_sync import Client
-        >>> client = Client("https://ollama.com", api_key="...")
-        >>> client.web_search("gevent").results[0].url  # doctest: +SKIP
+        >>> with responses.RequestsMock() as cloud, Client("https://ollama.com", api_key="...") as client:
+        ...     said = cloud.post("https://ollama.com/api/web_search", json={"results": [{"url": "https://gevent.org"}]})
+        ...     client.web_search("gevent").results[0].url
+        'https://gevent.org'
     """
     return self._cloud_reply(_endpoints.WEB_SEARCH, _search(query, max_results))
 
@@ -163,9 +166,12 @@ def web_fetch(self: Roads, url: str) -> WebFetchResponse:
         ConnectError, ResponseError, WaitTimeout: as `version`.
 
     Example:
+        >>> import responses  # stands in for ollama.com here
         >>> from ollama_sync import Client
-        >>> client = Client("https://ollama.com", api_key="...")
-        >>> client.web_fetch("https://ollama.com").title  # doctest: +SKIP
+        >>> with responses.RequestsMock() as cloud, Client("https://ollama.com", api_key="...") as client:
+        ...     said = cloud.post("https://ollama.com/api/web_fetch", json={"title": "Ollama"})
+        ...     client.web_fetch("https://ollama.com").title
+        'Ollama'
     """
     return self._cloud_reply(
         _endpoints.WEB_FETCH, _arguments.body(url=_arguments.required("url", url))
@@ -237,9 +243,12 @@ def balance(self: Roads) -> BalanceResponse:
         ConnectError, ResponseError, WaitTimeout: as `version`.
 
     Example:
+        >>> import responses  # stands in for ollama.com here
         >>> from ollama_sync import Client
-        >>> client = Client("https://ollama.com", api_key="...")
-        >>> client.balance().included  # doctest: +SKIP
+        >>> with responses.RequestsMock() as cloud, Client("https://ollama.com", api_key="...") as client:
+        ...     said = cloud.get("https://ollama.com/api/balance", json={"purchased": {"balance_usd": 2.5}})
+        ...     client.balance().purchased.balance_usd
+        2.5
     """
     return self._cloud_reply(_endpoints.BALANCE, None)
 
@@ -258,9 +267,12 @@ def usage(self: Roads, range: str = "24h", scope: str = "self") -> UsageResponse
         ConnectError, ResponseError, WaitTimeout: as `version`.
 
     Example:
+        >>> import responses  # stands in for ollama.com here
         >>> from ollama_sync import Client
-        >>> client = Client("https://ollama.com", api_key="...")
-        >>> client.usage("7d").totals  # doctest: +SKIP
+        >>> with responses.RequestsMock() as cloud, Client("https://ollama.com", api_key="...") as client:
+        ...     said = cloud.get("https://ollama.com/api/usage", json={"totals": {"requests": 3}})
+        ...     client.usage("7d").totals["requests"]
+        3
     """
     query = {
         "range": _arguments.required("range", range),

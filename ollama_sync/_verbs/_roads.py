@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Protocol, TypeVar
 
-from ollama_sync._blobs import Blob
+from ollama_sync._blobs import Blob, OnProgress
 from ollama_sync._endpoints import Endpoint
 from ollama_sync._stream import Stream
-from ollama_sync.types import ChatResponse, GenerateResponse, View
+from ollama_sync.types import ChatResponse, GenerateResponse, StatusResponse, View
 
 T = TypeVar("T", bound=View)
 A = TypeVar("A", ChatResponse, GenerateResponse)
@@ -19,8 +19,13 @@ A = TypeVar("A", ChatResponse, GenerateResponse)
 class Roads(Protocol):
     """A client, as its verbs see it."""
 
-    def _reply(self, endpoint: Endpoint[T], body: bytes | Blob | None) -> T:
+    def _reply(self, endpoint: Endpoint[T], body: bytes | None) -> T:
         """Call, and return the whole reply."""
+
+    def _upload(
+        self, endpoint: Endpoint[StatusResponse], blob: Blob, on_progress: OnProgress | None
+    ) -> None:
+        """Send a file."""
 
     def _answer(self, endpoint: Endpoint[A], body: bytes, answer_type: Any) -> A:
         """Call, and return the whole answer of a model, with `parsed` if a type is given."""

@@ -39,6 +39,16 @@ class ToolRun:
         reply: the latest complete reply of the model; None before the first.
         rounds: how often results were fed back.
         stopped_at_bound: whether it ended although the model had asked for more calls.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> from ollama_sync.testing import MockOllama
+        >>> with MockOllama(chunks=3) as server, Client(server.url) as client:
+        ...     run = client.run_tools("llama3.2", [{"role": "user", "content": "hi"}], [])
+        ...     print("".join(token for tokens in run for token in tokens))
+        ...     print(run.rounds, [message.role for message in run.messages])
+        AAA
+        0 ['user', 'assistant']
     """
 
     def __init__(

@@ -258,7 +258,9 @@ def _digests(self: Roads, name: str, given: Files | None) -> dict[str, str] | No
     }
 
 
-def create_blob(self: Roads, path: str | Path) -> str:
+def create_blob(
+    self: Roads, path: str | Path, *, on_progress: _blobs.OnProgress | None = None
+) -> str:
     """Upload a file, unless the server has it, and return its digest.
 
     Blocks the caller's thread or greenlet. The file is read once to be hashed and, if the server lacks it, once more to be
@@ -266,6 +268,8 @@ def create_blob(self: Roads, path: str | Path) -> str:
 
     Args:
         path: of the file.
+        on_progress: called now and then, on the caller's thread, with "hashing" or "uploading", the bytes done, and the
+            bytes in total.
 
     Returns:
         "sha256:" and 64 hexadecimal digits.
@@ -282,10 +286,10 @@ def create_blob(self: Roads, path: str | Path) -> str:
         ...     client.create_blob(file.name)
         'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
     """
-    blob = _blobs.read_blob(path)
+    blob = _blobs.read_blob(path, on_progress)
     if not blob_exists(self, blob.digest):
         endpoint = replace(_endpoints.CREATE_BLOB, path=f"/api/blobs/{blob.digest}")
-        self._reply(endpoint, blob)
+        self._upload(endpoint, blob, on_progress)
     return blob.digest
 
 

@@ -1,4 +1,4 @@
-"""The command line, `ollama-sync`: a chat, a demonstration, and the mock server.
+"""The command line, `ollama-sync`: Ollama's API as commands, a demonstration, and the mock server.
 
 Runs on the main thread, and stands where a user stands: it may use the public surface only. Each command imports what it
 needs when it runs, so that `--version` and `--help` come at once.

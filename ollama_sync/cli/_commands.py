@@ -1,4 +1,4 @@
-"""The commands: each does its work and returns an exit code.
+"""The commands by name, and how each ends: its exit code, and what is said of its failure.
 
 Runs on the main thread, where Ctrl-C arrives. Answers and figures go to stdout, logs and errors to stderr.
 """
@@ -13,10 +13,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ollama_sync.cli._render import one_line
+from ollama_sync.cli import _answers, _models, _transfers
+from ollama_sync.cli._streams import complain
 from ollama_sync.errors import OllamaError, RequestError
 
-_FAILED, _WRONG_ARGUMENTS, _INTERRUPTED = 1, 2, 130
+_DONE, _FAILED, _WRONG_ARGUMENTS, _INTERRUPTED = 0, 1, 2, 130
 
 
 def run(args: argparse.Namespace) -> int:
@@ -29,37 +30,34 @@ def run(args: argparse.Namespace) -> int:
         # A model may say what the terminal's encoding does not have.
         sys.stdout.reconfigure(errors="replace")
     try:
-        return _COMMANDS[args.command](args)
+        _run(args)
+        sys.stdout.flush()  # here a reader that has left can still be met quietly
     except KeyboardInterrupt:
         return _INTERRUPTED
     except RequestError as error:
-        return _complain(error, _WRONG_ARGUMENTS)
+        complain(str(error))
+        return _WRONG_ARGUMENTS
     except BrokenPipeError:
         # Who read our output has left, as `head` does. The interpreter must not find that out once more at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _FAILED
     except (OllamaError, OSError) as error:
-        return _complain(error, _FAILED)
+        complain(str(error))
+        return _FAILED
+    return _DONE
 
 
-def _complain(error: Exception, code: int) -> int:
-    print(f"ollama-sync: {one_line(str(error))}", file=sys.stderr)
-    return code
-
-
-def _chat(args: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace) -> None:
+    if args.command in _WITHOUT_CLIENT:
+        _WITHOUT_CLIENT[args.command](args)
+        return
     from ollama_sync import Client
 
-    messages = [{"role": "user", "content": args.prompt}]
-    # Leaving the two blocks, by Ctrl-C too, closes the connection: the server stops generating.
-    with Client(args.host) as client, client.chat(args.model, messages, stream=True) as stream:
-        for tokens in stream.tokens():
-            print("".join(tokens), end="", flush=True)
-    print()
-    return 0
+    with Client(args.host) as client:
+        _WITH_CLIENT[args.command](client, args)
 
 
-def _demo(args: argparse.Namespace) -> int:
+def _demo(args: argparse.Namespace) -> None:
     from ollama_sync.cli._demo import demonstrate
     from ollama_sync.testing import MockOllama
 
@@ -69,10 +67,9 @@ def _demo(args: argparse.Namespace) -> int:
         with MockOllama() as server:
             print("No --host was given, so this is a mock server: 1000 tokens, one every 3 ms.")
             demonstrate(server.url, args.model)
-    return 0
 
 
-def _mock(args: argparse.Namespace) -> int:
+def _mock(args: argparse.Namespace) -> None:
     from ollama_sync.testing import MockOllama
 
     server = MockOllama(port=args.port, chunks=args.chunks, delay=args.delay)
@@ -82,7 +79,6 @@ def _mock(args: argparse.Namespace) -> int:
             server.serve_forever()
         except KeyboardInterrupt:
             pass  # it is how one stops it
-    return 0
 
 
 @contextmanager
@@ -101,4 +97,18 @@ def _log_to_stderr() -> Iterator[None]:
         log.removeHandler(handler)
 
 
-_COMMANDS = {"chat": _chat, "demo": _demo, "mock": _mock}
+_WITHOUT_CLIENT = {"demo": _demo, "mock": _mock}
+_WITH_CLIENT = {
+    "chat": _answers.chat,
+    "copy": _models.copy,
+    "create": _transfers.create,
+    "delete": _models.delete,
+    "embed": _models.embed,
+    "generate": _answers.generate,
+    "list": _models.list_models,
+    "ps": _models.ps,
+    "pull": _transfers.pull,
+    "push": _transfers.push,
+    "show": _models.show,
+    "version": _models.version,
+}

@@ -28,11 +28,32 @@ _NO_BODY = (204, 304)
 
 
 class ClientGone(gevent.GreenletExit):  # type: ignore[misc]  # gevent has no types: its exception is Any
-    """The client closed or reset the connection before the reply was complete. Ends a script, and is no error."""
+    """The client closed or reset the connection before the reply was complete. Ends a script, and is no error.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> from ollama_sync.testing import MockOllama, chunk, head
+        >>> class Tell:
+        ...     def run(self, connection):
+        ...         try:
+        ...             connection.sleep(60)
+        ...         except ClientGone:
+        ...             seen.append("gone")
+        ...             raise
+        >>> seen = []
+        >>> with MockOllama() as server, Client(server.url) as client:
+        ...     server.script([head(), chunk({"response": "A"}), Tell()], path="/api/generate")
+        ...     with client.generate("llama3.2", "hi", stream=True) as stream:
+        ...         print(next(stream).response)
+        ...     server.wait_disconnect()
+        A
+        >>> seen
+        ['gone']
+    """
 
 
 class Connection:
-    """What the steps of a script act on: the server's side of one request.
+    r"""What the steps of a script act on: the server's side of one request.
 
     A step of your own is anything with a method `run(connection)`; it may use what is listed here, and wait by `sleep` or by
     gevent's functions, on the server's own thread.
@@ -41,6 +62,21 @@ class Connection:
         request: what is being answered.
         call_soon: runs a callback on this loop; for what must be woken from other threads.
         is_closed: a step has closed or reset the connection.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> from ollama_sync.testing import MockOllama
+        >>> class Count:
+        ...     def run(self, connection):
+        ...         connection.begin_stream()
+        ...         for number in connection.schedule(3, 0.001):
+        ...             connection.queue_part(b'{"response": "%d"}\n' % number)
+        ...         connection.queue_part(b'{"done": true}\n')
+        ...         connection.end_stream()
+        >>> with MockOllama() as server, Client(server.url) as client:
+        ...     server.script([Count()], path="/api/generate")
+        ...     client.generate("llama3.2", "Count", stream=True).result().response
+        '012'
     """
 
     def __init__(

@@ -53,6 +53,15 @@ class Request:
         body: the whole body; chunked transfer coding is already removed.
         http: "1.1" or "1.0".
         connection: which connection brought it, counted from 1: two requests with the same number shared one.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> from ollama_sync.testing import MockOllama
+        >>> with MockOllama(chunks=3) as server, Client(server.url) as client:
+        ...     reply = client.generate("llama3.2", "hi")
+        >>> request = server.requests[0]
+        >>> request.method, request.path, request.json["prompt"]
+        ('POST', '/api/generate', 'hi')
     """
 
     method: str

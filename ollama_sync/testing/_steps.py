@@ -18,14 +18,48 @@ from ollama_sync.testing._request import Request
 
 
 class Step(Protocol):
-    """One thing that a scripted server does."""
+    """One thing that a scripted server does.
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> from ollama_sync.testing import MockOllama, reply
+        >>> class Note:
+        ...     def run(self, connection):
+        ...         seen.append(connection.request.path)
+        >>> seen = []
+        >>> with MockOllama() as server, Client(server.url) as client:
+        ...     server.script([Note(), reply({"version": "1.2.3"})], path="/api/version")
+        ...     version = client.version()
+        >>> seen
+        ['/api/version']
+    """
 
     def run(self, connection: Connection) -> object:
         """Do it. Runs on the server's thread; may wait by gevent's functions, may not block the thread."""
 
 
 Script = Iterable[Step]
+"""What the server says to one request: steps, in order.
+
+Example:
+    >>> from ollama_sync.testing import chunk, end, head
+    >>> script: Script = [head(), chunk({"response": "Hi", "done": True}), end()]
+    >>> len(script)
+    3
+"""
+
 Handler = Script | Callable[[Request], Script]
+"""What answers the requests to one path: a script for all of them, or a function that makes one for each.
+
+Example:
+    >>> from ollama_sync import Client
+    >>> from ollama_sync.testing import MockOllama, reply
+    >>> handler: Handler = lambda request: [reply({"response": request.json["prompt"].upper()})]
+    >>> with MockOllama() as server, Client(server.url) as client:
+    ...     server.on("POST", "/api/generate", handler)
+    ...     client.generate("llama3.2", "hi").response
+    'HI'
+"""
 
 # Not the package's own codec: the mock must not share a mistake with the client that it tests.
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode

@@ -31,6 +31,10 @@ class WhoamiResponse(View):
         firstname: first name.
         lastname: last name.
         plan: what the account pays for.
+
+    Example:
+        >>> WhoamiResponse(name="ada", plan="pro").plan
+        'pro'
     """
 
     id: str | None = None
@@ -48,6 +52,10 @@ class CloudStatusResponse(View):
 
     Attributes:
         cloud: the answer, and who decided.
+
+    Example:
+        >>> CloudStatusResponse(cloud={"disabled": True, "source": "env"}).cloud.source
+        'env'
     """
 
     class Cloud(View):
@@ -69,6 +77,11 @@ class RecommendationsResponse(View):
 
     Attributes:
         recommendations: the models.
+
+    Example:
+        >>> reply = RecommendationsResponse(recommendations=[{"model": "llama3.2", "context_length": 131072}])
+        >>> [model.model for model in reply.recommendations]
+        ['llama3.2']
     """
 
     class Model(View):
@@ -99,6 +112,11 @@ class BalanceResponse(View):
     Attributes:
         included: what the plan includes.
         purchased: what was bought on top.
+
+    Example:
+        >>> reply = BalanceResponse(included={"weekly": {"remaining_percent": 40}}, purchased={"balance_usd": 2.5})
+        >>> reply.included.weekly.remaining_percent, reply.purchased.balance_usd
+        (40, 2.5)
     """
 
     class Purchased(View):
@@ -164,6 +182,11 @@ class UsageResponse(View, wire={"from_": "from"}):
         until: end of the range.
         totals: sums over the range.
         buckets: the same for each bucket.
+
+    Example:
+        >>> reply = UsageResponse(range="24h", from_="2026-01-01T00:00:00Z", totals={"requests": 3})
+        >>> reply.from_, reply.totals["requests"]
+        ('2026-01-01T00:00:00Z', 3)
     """
 
     range: str | None = None

@@ -61,8 +61,10 @@ def _fold(
         reply.update(part)
     for name in joined:
         if name in reply:
-            reply[name] = "".join([part[name] for part in parts if part.get(name)])
+            texts = (part.get(name) for part in parts)
+            reply[name] = "".join([text for text in texts if isinstance(text, str)])
     for name in collected:
         if name in reply:
-            reply[name] = [item for part in parts for item in part.get(name) or ()]
+            lists = (part.get(name) for part in parts)
+            reply[name] = [item for found in lists if isinstance(found, list) for item in found]
     return reply

@@ -22,6 +22,14 @@ class Image:
 
     Args:
         value: a path, the bytes of the file, or the bytes in base64 (a `str`).
+
+    Example:
+        >>> from ollama_sync import Client
+        >>> from ollama_sync.testing import MockOllama
+        >>> with MockOllama(chunks=3) as server, Client(server.url) as client:
+        ...     reply = client.generate("llava", "What is this?", images=[Image(b"the bytes of a file")])
+        >>> server.requests[0].json["images"]
+        ['dGhlIGJ5dGVzIG9mIGEgZmlsZQ==']
     """
 
     value: str | bytes | Path

@@ -37,6 +37,10 @@ class ModelDetails(View):
         quantization_level: how its numbers are stored ("Q4_K_M").
         context_length: longest context that it was trained for, in tokens.
         embedding_length: length of its vectors.
+
+    Example:
+        >>> ModelDetails(family="llama", parameter_size="3.2B").family
+        'llama'
     """
 
     parent_model: str | None = None
@@ -54,6 +58,11 @@ class ListResponse(View):
 
     Attributes:
         models: newest first.
+
+    Example:
+        >>> reply = ListResponse(models=[{"model": "llama3.2", "size": 2019393189}])
+        >>> [(model.model, model.size) for model in reply.models]
+        [('llama3.2', 2019393189)]
     """
 
     class Model(View):
@@ -89,6 +98,11 @@ class ProcessResponse(View):
 
     Attributes:
         models: the one that stays longest first.
+
+    Example:
+        >>> reply = ProcessResponse(models=[{"model": "llama3.2", "expires_at": "2026-01-01T12:00:00Z"}])
+        >>> reply.models[0].expires_at.year
+        2026
     """
 
     class Model(View):
@@ -166,6 +180,11 @@ class ShowResponse(View, wire={"modelinfo": "model_info"}):
         template_source: where its template comes from.
         remote_model: its name where it runs, when that is another server.
         remote_host: where it runs, when that is another server.
+
+    Example:
+        >>> reply = ShowResponse(capabilities=["completion"], modelinfo={"general.architecture": "llama"})
+        >>> reply.capabilities, reply.modelinfo["general.architecture"]
+        (['completion'], 'llama')
     """
 
     modified_at: datetime | None = None
@@ -194,6 +213,10 @@ class StatusResponse(View):
 
     Attributes:
         status: "success" or "error".
+
+    Example:
+        >>> StatusResponse(status="success").status
+        'success'
     """
 
     status: str | None = None
@@ -207,6 +230,11 @@ class ProgressResponse(StatusResponse):
         digest: the layer that it is about.
         total: bytes of that layer.
         completed: how many of them are done.
+
+    Example:
+        >>> part = ProgressResponse(status="pulling 0a", digest="sha256:0a", total=200, completed=50)
+        >>> part.completed / part.total
+        0.25
     """
 
     digest: str | None = None
@@ -219,6 +247,10 @@ class VersionResponse(View):
 
     Attributes:
         version: the server's version, as "0.33.0"; "0.0.0" of one built by hand.
+
+    Example:
+        >>> VersionResponse(version="0.33.0").version
+        '0.33.0'
     """
 
     version: str

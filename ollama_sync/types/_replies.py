@@ -37,6 +37,10 @@ class TokenLogprob(View):
         token: its text; a token that is part of a character may read as a replacement mark.
         logprob: natural logarithm of its probability.
         bytes: its exact bytes, each as a number.
+
+    Example:
+        >>> TokenLogprob(token="Hi", logprob=-0.5, bytes=[72, 105]).logprob
+        -0.5
     """
 
     token: str
@@ -49,6 +53,12 @@ class Logprob(TokenLogprob):
 
     Attributes:
         top_logprobs: the likeliest tokens at that place, when `top_logprobs` asked for them.
+
+    Example:
+        >>> rivals = [{"token": "Hi", "logprob": -0.5}, {"token": "Yo", "logprob": -1.5}]
+        >>> chosen = Logprob(token="Hi", logprob=-0.5, top_logprobs=rivals)
+        >>> [rival.token for rival in chosen.top_logprobs]
+        ['Hi', 'Yo']
     """
 
     top_logprobs: Sequence[TokenLogprob] | None = None
@@ -152,6 +162,11 @@ class GenerateResponse(BaseGenerateResponse, wire={"debug_info": "_debug_info"})
         completed: steps done, of old servers that made images.
         total: steps in all, of old servers that made images.
         debug_info: the rendered prompt (`_debug_info` in JSON).
+
+    Example:
+        >>> reply = GenerateResponse(response="Hello", done=True, total_duration=1_500_000_000)
+        >>> reply.response, reply.total_duration_s
+        ('Hello', 1.5)
     """
 
     response: str | None = None
@@ -189,6 +204,11 @@ class EmbedResponse(BaseGenerateResponse):
 
     Attributes:
         embeddings: one vector of length 1 for each input, in the order of the inputs.
+
+    Example:
+        >>> reply = EmbedResponse(embeddings=[[0.6, 0.8]], prompt_eval_count=2)
+        >>> len(reply.embeddings), reply.embeddings[0]
+        (1, [0.6, 0.8])
     """
 
     embeddings: Sequence[Sequence[float]]
@@ -199,6 +219,10 @@ class EmbeddingsResponse(View):
 
     Attributes:
         embedding: the vector, not normalised.
+
+    Example:
+        >>> EmbeddingsResponse(embedding=[3.0, 4.0]).embedding
+        [3.0, 4.0]
     """
 
     embedding: Sequence[float]

@@ -26,7 +26,13 @@ __all__ = [
 ]
 
 SystemOneContent: TypeAlias = str | dict[str, Any] | list[Any]
-"""Text, or a JSON object or array that the server turns into text."""
+"""Text, or a JSON object or array that the server turns into text.
+
+Example:
+    >>> content: SystemOneContent = {"subject": "You have won!"}
+    >>> SystemOneRequest(model="decider", state=content, questions={}).state["subject"]
+    'You have won!'
+"""
 
 
 class SystemOneChoiceQuestion(View):
@@ -36,6 +42,11 @@ class SystemOneChoiceQuestion(View):
         type: always "choice".
         instructions: the question.
         criteria: the choices: key, and what it means (None: the key says it).
+
+    Example:
+        >>> question = SystemOneChoiceQuestion(instructions="Which?", criteria={"a": "The first", "b": None})
+        >>> question.type, question.criteria["a"]
+        ('choice', 'The first')
     """
 
     type: Literal["choice"] = "choice"
@@ -50,6 +61,10 @@ class SystemOneNoulQuestion(View):
         type: always "noul".
         instructions: the question.
         criteria: what "false" and "true" mean.
+
+    Example:
+        >>> SystemOneNoulQuestion(instructions="Is it spam?").to_dict()
+        {'type': 'noul', 'instructions': 'Is it spam?'}
     """
 
     type: Literal["noul"] = "noul"
@@ -64,6 +79,11 @@ class SystemOneScoreQuestion(View):
         type: always "score".
         instructions: the question.
         criteria: what each score means, from the lowest to the highest.
+
+    Example:
+        >>> question = SystemOneScoreQuestion(instructions="How urgent?", criteria=["not at all", "very"])
+        >>> question.type, len(question.criteria)
+        ('score', 2)
     """
 
     type: Literal["score"] = "score"
@@ -74,6 +94,13 @@ class SystemOneScoreQuestion(View):
 SystemOneQuestion: TypeAlias = (
     SystemOneChoiceQuestion | SystemOneNoulQuestion | SystemOneScoreQuestion
 )
+"""A question of one of the three kinds.
+
+Example:
+    >>> question: SystemOneQuestion = SystemOneNoulQuestion(instructions="Is it spam?")
+    >>> question.type
+    'noul'
+"""
 
 
 class SystemOneRequest(View):
@@ -84,6 +111,12 @@ class SystemOneRequest(View):
         state: what the questions are about.
         questions: the questions by name.
         keep_alive: how long the model stays loaded: seconds, or text as "5m".
+
+    Example:
+        >>> ask = {"spam": SystemOneNoulQuestion(instructions="Is it spam?")}
+        >>> request = SystemOneRequest(model="decider", state="You have won!", questions=ask)
+        >>> request.questions["spam"].instructions
+        'Is it spam?'
     """
 
     model: str
@@ -98,6 +131,10 @@ class SystemOneNoulAnswer(View):
     Attributes:
         type: always "noul".
         noul: probability that it is true.
+
+    Example:
+        >>> SystemOneNoulAnswer(noul=0.97).noul > 0.5
+        True
     """
 
     type: Literal["noul"] = "noul"
@@ -112,6 +149,11 @@ class SystemOneChoiceAnswer(View):
         choice: key of the choice.
         probabilities: probability of each choice by its key.
         confidence: how sure the model is, 0 to 1.
+
+    Example:
+        >>> answer = SystemOneChoiceAnswer(choice="a", probabilities={"a": 0.75, "b": 0.25}, confidence=0.5)
+        >>> answer.probabilities[answer.choice]
+        0.75
     """
 
     type: Literal["choice"] = "choice"
@@ -129,6 +171,13 @@ class SystemOneScoreAnswer(View):
         legend: what each score means, by its number as text.
         probabilities: probability of each score, by its number as text.
         confidence: how sure the model is, 0 to 1.
+
+    Example:
+        >>> answer = SystemOneScoreAnswer(
+        ...     score=0.5, legend={"0": "low", "1": "high"}, probabilities={"0": 0.5, "1": 0.5}, confidence=0.1
+        ... )
+        >>> answer.score, answer.legend["1"]
+        (0.5, 'high')
     """
 
     type: Literal["score"] = "score"
@@ -139,6 +188,13 @@ class SystemOneScoreAnswer(View):
 
 
 SystemOneAnswer: TypeAlias = SystemOneNoulAnswer | SystemOneChoiceAnswer | SystemOneScoreAnswer
+"""An answer of one of the three kinds; its `type` says which.
+
+Example:
+    >>> answer: SystemOneAnswer = SystemOneNoulAnswer(noul=0.97)
+    >>> answer.type, answer.noul
+    ('noul', 0.97)
+"""
 
 
 class SystemOneUsage(View):
@@ -147,6 +203,10 @@ class SystemOneUsage(View):
     Attributes:
         input_tokens: tokens read.
         output_tokens: tokens generated.
+
+    Example:
+        >>> SystemOneUsage(input_tokens=12, output_tokens=1).input_tokens
+        12
     """
 
     input_tokens: int
@@ -160,6 +220,15 @@ class SystemOneResponse(View):
         model: the model that answered.
         answers: the answers by the names of their questions.
         usage: what the request took.
+
+    Example:
+        >>> reply = SystemOneResponse(
+        ...     model="decider",
+        ...     answers={"spam": {"type": "noul", "noul": 0.97}},
+        ...     usage={"input_tokens": 12, "output_tokens": 1},
+        ... )
+        >>> type(reply.answers["spam"]).__name__, reply.usage.input_tokens
+        ('SystemOneNoulAnswer', 12)
     """
 
     model: str

@@ -19,6 +19,10 @@ class WebSearchResult(View):
         content: the part of its text that fits.
         title: its title.
         url: its address.
+
+    Example:
+        >>> WebSearchResult(title="Ollama", url="https://ollama.com").url
+        'https://ollama.com'
     """
 
     content: str | None = None
@@ -31,6 +35,11 @@ class WebSearchResponse(View):
 
     Attributes:
         results: the pages, best first.
+
+    Example:
+        >>> reply = WebSearchResponse(results=[{"title": "Ollama", "url": "https://ollama.com"}])
+        >>> [result.title for result in reply.results]
+        ['Ollama']
     """
 
     results: Sequence[WebSearchResult]
@@ -43,6 +52,11 @@ class WebFetchResponse(View):
         title: the page's title.
         content: its text.
         links: addresses that it links to.
+
+    Example:
+        >>> reply = WebFetchResponse(title="Ollama", content="Run models.", links=["https://ollama.com/download"])
+        >>> reply.links[0]
+        'https://ollama.com/download'
     """
 
     title: str | None = None

@@ -278,7 +278,7 @@ def test_closing_twice_and_after_the_end_is_fine(road: Any, server: Any) -> None
 def test_a_mock_of_responses_is_asked(road: Any) -> None:
     """The call goes through `HTTPAdapter.send`, which the `responses` library replaces; nothing is connected to."""
     with responses.RequestsMock() as mock:
-        mock.post("http://mocked.example:80/api/chat", json={"a": 1})
+        mock.post("http://mocked.example/api/chat", json={"a": 1})
         answer = road.fetch(road.to("http://mocked.example", api_key="k"), JSON)
         assert json.loads(answer.body) == {"a": 1}
         sent = mock.calls[0].request
@@ -288,8 +288,8 @@ def test_a_mock_of_responses_is_asked(road: Any) -> None:
 def test_a_mock_of_responses_can_refuse(road: Any) -> None:
     """Errors of mocks are mapped as those of servers."""
     with responses.RequestsMock() as mock:
-        mock.post("http://mocked.example:80/api/chat", json={"error": "no"}, status=404)
-        mock.post("http://mocked.example:80/api/chat", body=ConnectionRefusedError(111, "refused"))
+        mock.post("http://mocked.example/api/chat", json={"error": "no"}, status=404)
+        mock.post("http://mocked.example/api/chat", body=ConnectionRefusedError(111, "refused"))
         transport = road.to("http://mocked.example")
         with pytest.raises(ResponseError, match="no"):
             road.fetch(transport, JSON)
@@ -307,7 +307,7 @@ def test_a_stream_can_be_mocked(kind: str) -> None:
     body: Any = b"".join(map(line, PARTS))
     with responses.RequestsMock() as mock, Client("http://mocked.example") as client:
         mock.post(
-            "http://mocked.example:80/api/chat",
+            "http://mocked.example/api/chat",
             body=io.BufferedReader(io.BytesIO(body)) if kind == "a file" else body,
             headers={"Transfer-Encoding": "chunked"},
         )
@@ -329,5 +329,5 @@ def test_the_native_resolver_is_not_needed_for_mocks(
     """A mocked host is not looked up."""
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_: pytest.fail("resolved"))
     with responses.RequestsMock() as mock:
-        mock.post("http://mocked.example:80/api/chat", json={})
+        mock.post("http://mocked.example/api/chat", json={})
         assert road.fetch(road.to("http://mocked.example"), JSON).status == 200

@@ -20,9 +20,47 @@ def test_every_option_is_read() -> None:
     args = parse(["mock", "--port", "65535", "--chunks", "0", "--delay", "1e-3"])
     assert (args.port, args.chunks, args.delay) == (65535, 0, 0.001)
     args = parse(["chat", "m", "why", "--host", "h:1"])
-    assert (args.model, args.prompt, args.host) == ("m", "why", "h:1")
+    assert (args.model, args.prompt, args.host, args.as_json) == ("m", "why", "h:1", False)
+    args = parse(["generate", "m", "-", "--system", "s", "--keep-alive", "5m", "--think", "true"])
+    assert (args.prompt, args.system, args.keep_alive, args.think) == ("-", "s", "5m", True)
+    args = parse(["embed", "m", "a", "b", "--dimensions", "4", "--json"])
+    assert (args.texts, args.dimensions, args.as_json) == (["a", "b"], 4, True)
+    args = parse(["show", "m", "--template", "--verbose"])
+    assert (args.only, args.verbose) == ("template", True)
+    args = parse(["pull", "m", "--insecure"])
+    assert args.insecure
+    args = parse(["create", "m", "-f", "x/Modelfile", "-q", "q4_K_M"])
+    assert (args.file, args.quantize) == ("x/Modelfile", "q4_K_M")
     args = parse(["demo", "--model", "m"])
     assert (args.model, args.host) == ("m", None)
+
+
+def test_options_of_the_model_add_up() -> None:
+    """Each --option is a name and a value, which is JSON where it can be read as such."""
+    words = ["chat", "m", "--option", "top_k=3", "--option", 'stop=["a"]', "--option", "x=y=z"]
+    assert parse(words).options == [("top_k", 3), ("stop", ["a"]), ("x", "y=z")]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("5m", "5m"), ("-1", -1.0), ("300", 300.0), ("0", 0.0)]
+)
+def test_a_number_keeps_a_model_alive_for_seconds(text: str, value: object) -> None:
+    """A time without a unit is seconds, as in the API; one with a unit is the server's to read."""
+    assert parse(["chat", "m", f"--keep-alive={text}"]).keep_alive == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("true", True), ("false", False), ("high", "high"), ("no", "no")]
+)
+def test_a_level_of_thinking_is_a_truth_or_a_word(text: str, value: object) -> None:
+    """True and false arrive as such, other levels as their names."""
+    assert parse(["chat", "m", "--think", text]).think == value
+
+
+def test_a_format_is_json_or_a_schema() -> None:
+    """The word json stays, and a schema arrives decoded."""
+    assert parse(["chat", "m", "--format", "json"]).format == "json"
+    assert parse(["chat", "m", "--format", '{"type": "object"}']).format == {"type": "object"}
 
 
 @pytest.mark.parametrize(
@@ -30,7 +68,20 @@ def test_every_option_is_read() -> None:
     [
         [],
         ["sing"],
-        ["chat", "m"],
+        ["chat"],
+        ["chat", "m", "why", "--option", "temperature"],
+        ["chat", "m", "why", "--format", "yaml"],
+        ["chat", "m", "why", "--format", "[1]"],
+        ["generate", "m"],
+        ["embed", "m"],
+        ["embed", "m", "a", "--dimensions", "-4"],
+        ["show"],
+        ["show", "m", "--license", "--system"],
+        ["copy", "m"],
+        ["delete"],
+        ["pull"],
+        ["push", "m", "--json=yes"],
+        ["create"],
         ["mock", "--port", "65536"],
         ["mock", "--port", "-1"],
         ["mock", "--chunks", "1.5"],
@@ -53,4 +104,5 @@ def test_version_and_help_are_code_0(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"ollama-sync {__version__}\n"
     assert main(["--help"]) == 0
-    assert {"chat", "demo", "mock"} <= set(capsys.readouterr().out.split())
+    commands = "list ps show pull push create copy delete generate chat embed version demo mock"
+    assert set(commands.split()) <= set(capsys.readouterr().out.split())

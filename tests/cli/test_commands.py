@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
 import os
 import signal
@@ -58,6 +60,76 @@ def test_chat_prints_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("Hello 🙂\n", "")
     assert asked["model"] == "m"
     assert asked["messages"] == [{"role": "user", "content": "why?"}]
+
+
+def test_generate_prints_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    """The answer and one line end are on stdout; what the model thinks is not, where no terminal can tell it apart."""
+    parts = [
+        {"response": "", "thinking": "Hm.", "done": False},
+        {"response": "Hel", "done": False},
+        {"response": "lo", "done": False},
+        {"response": "", "done": True},
+    ]
+    words = ["generate", "m", "why?", "--system", "s", "--option", "top_k=3", "--think", "high"]
+    with MockOllama() as server:
+        server.script([stream(parts)], path="/api/generate")
+        assert main([*words, "--format", "json", "--keep-alive", "5m", "--host", server.url]) == 0
+        asked = server.requests[0].json
+    assert capsys.readouterr() == ("Hello\n", "")
+    assert asked["prompt"] == "why?"
+    assert asked["system"] == "s"
+    assert asked["options"] == {"top_k": 3}
+    assert (asked["think"], asked["format"], asked["keep_alive"]) == ("high", "json", "5m")
+
+
+def test_chat_takes_a_system_prompt_and_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system prompt comes first, and a dash is all of standard input without the last line end."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("a\nb\n"))
+    with MockOllama(chunks=1, delay=0) as server:
+        assert main(["chat", "m", "-", "--system", "s", "--host", server.url]) == 0
+        asked = server.requests[0].json
+    assert capsys.readouterr().out == "A\n"
+    assert asked["messages"] == [
+        {"role": "system", "content": "s"},
+        {"role": "user", "content": "a\nb"},
+    ]
+
+
+@pytest.mark.parametrize("command", ["chat", "generate"])
+def test_json_of_an_answer_is_every_part(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json each part is a line, as the server sent it, and nothing else is printed."""
+    parts = [said("Hé"), {**said("", done=True), "total_duration": 5, "new": {"a": None}}]
+    with MockOllama() as server:
+        server.script([stream(parts)], path=f"/api/{command}")
+        assert main([command, "m", "hi", "--json", "--host", server.url]) == 0
+    captured = capsys.readouterr()
+    assert [json.loads(line) for line in captured.out.splitlines()] == parts
+    assert captured.err == ""
+
+
+def test_json_outlives_a_terminal_without_the_characters() -> None:
+    """JSON in an encoding that lacks a character is escaped, and not spoiled."""
+    with MockOllama() as server:
+        server.script([stream([said("a🙂b", done=True)])])
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "ollama_sync",
+                "chat",
+                "m",
+                "hi",
+                "--json",
+                "--host",
+                server.url,
+            ],
+            stdout=subprocess.PIPE,
+            check=True,
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        )
+    assert json.loads(done.stdout)["message"]["content"] == "a🙂b"
 
 
 def test_chat_goes_by_the_environment(
@@ -126,6 +198,21 @@ def test_a_reader_that_leaves_ends_the_chat() -> None:
             assert process.stdout is not None
             assert process.stderr is not None
             assert process.stdout.read(1) == "x"
+            process.stdout.close()
+            gate.open()
+            assert process.stderr.read() == ""
+            assert process.wait(30) == 1
+
+
+def test_a_reader_that_left_before_is_met_quietly() -> None:
+    """What still waits in a buffer when the reader has left ends with 1 and no traceback either."""
+    with MockOllama() as server:
+        gate = Gate()
+        server.script([wait(gate), reply({"models": []})], path="/api/tags")
+        with running("list", "--host", server.url) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            gate.wait_reached()
             process.stdout.close()
             gate.open()
             assert process.stderr.read() == ""

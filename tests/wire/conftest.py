@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import http.client
 import io
+import itertools
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +20,15 @@ from typing import Any
 
 import pytest
 
+from ollama_sync.errors import ResponseError
+from ollama_sync.testing import MockOllama
+
 DATA = Path(__file__).parent / "data"
+
+_OF_CHATS = ("/api/chat", "/api/generate", "/api/tags", "/api/version", "/api/nope")
+
+_SMALL = 500  # bytes
+_MOST_CUTS = 1000  # a reply of a megabyte is cut at every n-th place only
 
 
 class _Recording:
@@ -48,13 +58,23 @@ class Exchange:
         return str(self.row["path"])
 
     @property
+    def method(self) -> str:
+        return str(self.row["method"])
+
+    @property
+    def is_of_chats(self) -> bool:
+        """Whether it is of the tests of chats and what surrounds them (`test_replay.py`); the rest is `test_replay_models.py`'s."""
+        return self.method != "HEAD" and self.path in _OF_CHATS
+
+    @property
     def sent(self) -> bytes:
         """The body of the request."""
         return self.request.partition(b"\r\n\r\n")[2]
 
     @cached_property
     def _decoded(self) -> tuple[int, bytes, bool]:
-        reply = http.client.HTTPResponse(_Recording(self.response))  # type: ignore[arg-type] # see there
+        recording: Any = _Recording(self.response)
+        reply = http.client.HTTPResponse(recording, method=self.row["method"])
         reply.begin()
         try:
             return reply.status, reply.read(), True
@@ -73,6 +93,23 @@ class Exchange:
     def is_whole(self) -> bool:
         """Whether the body came to its end, by its framing."""
         return self._decoded[2]
+
+    def cut(self, how: str) -> list[int]:
+        """Return where to cut the reply: nowhere, where the reads of the recording ended, or where it hurts.
+
+        That is a small reply at every byte; others within characters, CRLF and chunk sizes, and before the last byte.
+        """
+        data = self.response
+        if how == "whole":
+            return []
+        if how == "as_recorded":
+            return list(itertools.accumulate(self.reads))
+        if len(data) <= _SMALL:
+            return list(range(1, len(data)))
+        within = [at for at, byte in enumerate(data) if byte & 0xC0 == 0x80]
+        within += [found.start() + 1 for found in re.finditer(rb"\r\n", data)]
+        within += [found.start(1) + 1 for found in re.finditer(rb"\r\n([0-9a-f]{2,})\r\n", data)]
+        return [*within[:: 1 + len(within) // _MOST_CUTS], len(data) - 1]
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -124,6 +161,30 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def recorded() -> dict[str, Exchange]:
     """All exchanges by name."""
     return EXCHANGES
+
+
+@pytest.fixture(scope="session")
+def player() -> Iterator[MockOllama]:
+    """A server that plays what was recorded; one for all, to save time."""
+    with MockOllama() as running:
+        yield running
+
+
+@pytest.fixture
+def refused() -> Callable[[Exchange, Callable[[], object]], None]:
+    """Checks that a call fails with the recorded status and text."""
+
+    def check(exchange: Exchange, attempt: Callable[[], object]) -> None:
+        with pytest.raises(ResponseError) as caught:
+            attempt()
+        assert type(caught.value) is ResponseError
+        assert caught.value.status_code == exchange.status
+        if exchange.error:
+            assert caught.value.error == exchange.error
+        else:
+            assert "gave no reason" in caught.value.error
+
+    return check
 
 
 @pytest.fixture

@@ -1,0 +1,57 @@
+"""The three standard streams: whole texts in, replies out, one line of complaint.
+
+Runs on the main thread; blocks while it reads standard input.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ollama_sync.cli._render import json_line, one_line
+from ollama_sync.errors import RequestError
+
+if TYPE_CHECKING:
+    from ollama_sync import View
+
+
+def read_text(given: str) -> str:
+    """Return a text as given, or when that is "-" all of standard input, without the last line end.
+
+    Raises:
+        RequestError: standard input is no text.
+    """
+    return _stdin().removesuffix("\n") if given == "-" else given
+
+
+def read_file(path: str) -> str:
+    """Return what a file of UTF-8 holds, or when the path is "-" standard input.
+
+    Raises:
+        OSError: it cannot be read.
+        RequestError: it is no text.
+    """
+    if path == "-":
+        return _stdin()
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RequestError(f"{path}: not text in UTF-8: {error}") from error
+
+
+def _stdin() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise RequestError(f"standard input: not text in {sys.stdin.encoding}: {error}") from error
+
+
+def print_json(view: View) -> None:
+    """Print a reply as one line of JSON. Whoever reads a pipe gets it at once."""
+    print(json_line(view, sys.stdout.encoding), flush=True)
+
+
+def complain(text: str) -> None:
+    """Print one line on stderr."""
+    print(f"ollama-sync: {one_line(text)}", file=sys.stderr)
