@@ -120,7 +120,8 @@ def main(checkout: Path, work: Path) -> None:
         shipped / "pyproject.toml",
         "--rootdir",
         shipped,
-        shipped / "tests",
+        # The other environments run all tests against such a wheel; here, whether those that are shipped can be run.
+        *sorted((shipped / "tests").glob("test_*.py")),
         cwd=work,
     )
 

@@ -53,6 +53,9 @@ _TIMEOUTS: dict[str, type[WaitTimeout]] = {
     "total": TotalTimeout,
 }
 
+# Bytes; a longer line without its newline is not looked at on the hub, where decoding it would hold up the others.
+_LONGEST_LAST_WORD = 1024 * 1024
+
 # Seconds between two calls of `tick`.
 _TICK = 0.1
 
@@ -314,7 +317,7 @@ class Exchange:
         """Deliver a last line that lacks only its newline: an error line just before the end looks like that."""
         if isinstance(self._framer, LineFramer):
             rest = self._framer.close()
-            if rest.endswith(b"}\n") and _is_json(rest):
+            if len(rest) <= _LONGEST_LAST_WORD and rest.endswith(b"}\n") and _is_json(rest):
                 self._put(rest)
 
     def _wait_for_caller(self) -> None:

@@ -275,7 +275,12 @@ class Reader:
         if parts:
             is_terminal = self._kind.is_terminal
             self._complete = is_terminal is not None and is_terminal(parts[-1])
-            self._ready = self._ready[self._position :] + parts if self._waiting else parts
+            if self._waiting:
+                # In place: a long backlog comes in many pieces.
+                del self._ready[: self._position]
+                self._ready += parts
+            else:
+                self._ready = parts
             self._position = 0
 
     def _hand_over(self, limit: int | None) -> list[Part]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib.util
 import re
 from collections.abc import Iterable, Set
@@ -54,6 +55,11 @@ def _contracts(trees: Iterable[ast.Module]) -> dict[str, set[str]]:
                 if "Protocol" in _bases(node):
                     contracts[""] |= methods
     return contracts
+
+
+@functools.cache
+def _contracts_of_the_package() -> dict[str, set[str]]:
+    return _contracts(ast.parse(source.read_text(encoding="utf-8")) for source in _sources())
 
 
 def _bases(node: ast.ClassDef) -> set[str]:
@@ -125,8 +131,7 @@ def complaints(source: str, contracts: dict[str, set[str]] | None = None) -> lis
 @pytest.mark.parametrize("path", _sources(), ids=lambda path: "/".join(path.parts[-2:]))
 def test_every_module_keeps_the_house_rules(path: Path) -> None:
     """Docstrings for modules and public names, no long module, no cut or swallowed cause, no ignore without reason."""
-    trees = [ast.parse(source.read_text(encoding="utf-8")) for source in _sources()]
-    found = complaints(path.read_text(encoding="utf-8"), _contracts(trees))
+    found = complaints(path.read_text(encoding="utf-8"), _contracts_of_the_package())
     assert not found, f"{path}:\n" + "\n".join(found)
 
 
