@@ -18,12 +18,7 @@ _DIM, _PLAIN = "\033[2m", "\033[0m"
 
 
 def chat(client: Client, args: argparse.Namespace) -> None:
-    """Ask one thing, or without a prompt have a conversation."""
-    if args.prompt is None:
-        from ollama_sync.cli._interactive import Conversation
-
-        Conversation(client, args).run()
-        return
+    """Ask one thing."""
     messages = [{"role": "user", "content": read_text(args.prompt)}]
     if args.system is not None:
         messages.insert(0, {"role": "system", "content": args.system})

@@ -12,10 +12,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from ollama_sync.cli import _answers, _models, _transfers
 from ollama_sync.cli._streams import complain
 from ollama_sync.errors import OllamaError, RequestError
+
+if TYPE_CHECKING:
+    from ollama_sync import Client
 
 _DONE, _FAILED, _WRONG_ARGUMENTS, _INTERRUPTED = 0, 1, 2, 130
 
@@ -81,6 +85,15 @@ def _mock(args: argparse.Namespace) -> None:
             pass  # it is how one stops it
 
 
+def _chat(client: Client, args: argparse.Namespace) -> None:
+    if args.prompt is None:
+        from ollama_sync.cli._interactive import Conversation
+
+        Conversation(client, args).run()
+    else:
+        _answers.chat(client, args)
+
+
 @contextmanager
 def _log_to_stderr() -> Iterator[None]:
     """Show the log of the mock server: how long each chunk took to make and to encode, and when it was ready."""
@@ -99,7 +112,7 @@ def _log_to_stderr() -> Iterator[None]:
 
 _WITHOUT_CLIENT = {"demo": _demo, "mock": _mock}
 _WITH_CLIENT = {
-    "chat": _answers.chat,
+    "chat": _chat,
     "copy": _models.copy,
     "create": _transfers.create,
     "delete": _models.delete,
