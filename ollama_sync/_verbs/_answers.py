@@ -34,6 +34,7 @@ class Common(TypedDict, total=False):
     keep_alive: float | str | None
     truncate: bool | None
     shift: bool | None
+    debug_render_only: bool | None
 
 
 class ChatMore(Common, total=False):
@@ -103,6 +104,7 @@ def chat(
     keep_alive: float | str | None = None,
     truncate: bool | None = None,
     shift: bool | None = None,
+    debug_render_only: bool | None = None,
 ) -> ChatResponse | Stream[ChatResponse]:
     """Continue a conversation.
 
@@ -122,6 +124,7 @@ def chat(
         keep_alive: how long the model stays loaded: seconds, or "5m"; -1 for ever, 0 to unload it.
         truncate: whether a conversation that is too long is cut rather than refused.
         shift: whether the context moves on when it is full, rather than the answer ending.
+        debug_render_only: do not run the model; return the prompt that it would be given, as `debug_info`.
 
     Returns:
         the answer, or a `Stream` of its parts.
@@ -154,6 +157,7 @@ def chat(
         keep_alive=_arguments.keep_alive(keep_alive),
         truncate=_arguments.flag("truncate", truncate),
         shift=_arguments.flag("shift", shift),
+        _debug_render_only=_arguments.flag("debug_render_only", debug_render_only),
     )
     answer_type = _arguments.answer_type(format)
     if stream:
@@ -220,6 +224,7 @@ def generate(
     steps: int | None = None,
     truncate: bool | None = None,
     shift: bool | None = None,
+    debug_render_only: bool | None = None,
 ) -> GenerateResponse | Stream[GenerateResponse]:
     """Complete a prompt.
 
@@ -247,6 +252,7 @@ def generate(
         steps: of making an image; servers before 0.32.6.
         truncate: whether a prompt that is too long is cut rather than refused.
         shift: whether the context moves on when it is full, rather than the answer ending.
+        debug_render_only: do not run the model; return the prompt that it would be given, as `debug_info`.
 
     Returns:
         the answer, or a `Stream` of its parts.
@@ -282,6 +288,7 @@ def generate(
         steps=_arguments.whole("steps", steps),
         truncate=_arguments.flag("truncate", truncate),
         shift=_arguments.flag("shift", shift),
+        _debug_render_only=_arguments.flag("debug_render_only", debug_render_only),
     )
     answer_type = _arguments.answer_type(format)
     if stream:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pickle
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -185,3 +186,59 @@ def errors(error: ollama.OllamaError) -> None:
     ]
     rest: list[type[ollama.OllamaError]] = [*usage, *waits, ollama.ErrorLine, ollama.HubError]
     pickle.dumps(rest)
+
+
+def every_other_verb(client: Client, path: Path) -> None:
+    """Each verb of a client, and its double in the module, has the type of its reply."""
+    assert_type(client.chat("m", MESSAGES, stream=bool(path)), ChatResponse | Stream[ChatResponse])
+    assert_type(client.embed("m", ["a", "b"], dimensions=3), ollama.EmbedResponse)
+    assert_type(client.embeddings("m", "a"), ollama.EmbeddingsResponse)
+    assert_type(client.ps(), ollama.ProcessResponse)
+    assert_type(client.show("m", verbose=True), ollama.ShowResponse)
+    assert_type(client.copy("a", "b"), ollama.StatusResponse)
+    assert_type(client.delete("m"), ollama.StatusResponse)
+    assert_type(client.load("m", keep_alive=-1), GenerateResponse)
+    assert_type(client.unload("m"), GenerateResponse)
+    assert_type(client.pull("m"), ollama.ProgressResponse)
+    assert_type(client.pull("m", insecure=True, stream=True), Stream[ollama.ProgressResponse])
+    assert_type(client.push("m", stream=True), Stream[ollama.ProgressResponse])
+    assert_type(client.create("m", from_="b", files={"a": path}), ollama.ProgressResponse)
+    assert_type(client.create("m", stream=True), Stream[ollama.ProgressResponse])
+    assert_type(client.create_blob(path, on_progress=print), str)
+    assert_type(client.blob_exists("sha256:"), bool)
+    assert_type(client.status(), ollama.CloudStatusResponse)
+    assert_type(client.whoami(), ollama.WhoamiResponse)
+    assert_type(client.signout(), ollama.StatusResponse)
+    assert_type(client.recommendations(), ollama.RecommendationsResponse)
+    assert_type(client.web_search("q", 5), ollama.WebSearchResponse)
+    assert_type(client.web_fetch("u"), ollama.WebFetchResponse)
+    assert_type(client.local_web_search("q"), ollama.WebSearchResponse)
+    assert_type(client.local_web_fetch("u"), ollama.WebFetchResponse)
+    assert_type(client.balance(), ollama.BalanceResponse)
+    assert_type(client.usage("7d"), ollama.UsageResponse)
+    assert_type(client.systemone("m", "s", {"q": {"type": "noul"}}), ollama.SystemOneResponse)
+    assert_type(client.request("GET", "/api/x"), ollama.View)
+    assert_type(client.request("POST", "/api/x", json={}, stream=True), Stream[ollama.View])
+    assert_type(ollama.embed("m", "a"), ollama.EmbedResponse)
+    assert_type(ollama.pull("m", stream=True), Stream[ollama.ProgressResponse])
+
+
+def tools_and_types(client: Client) -> None:
+    """Functions are tools, types are formats, and a pull shows its progress."""
+
+    def add(a: int, b: int) -> int:
+        return a + b
+
+    run = client.run_tools("m", MESSAGES, [add], max_rounds=3, think=True)
+    assert_type(run, ollama.ToolRun)
+    for tokens in run:
+        assert_type(tokens, list[str])
+    assert_type(run.result(), ChatResponse)
+    assert_type(run.messages, list[Message])
+    client.chat("m", MESSAGES, tools=[add, {"type": "function"}], format=list[int])
+    for progress in client.pull("m", stream=True).progress():
+        assert_type(progress, ollama.Progress)
+        assert_type(progress.fraction, float | None)
+        assert_type(progress.layers, tuple[ollama.LayerProgress, ...])
+    modelfile = ollama.Modelfile.parse("FROM a")
+    client.create("m", **modelfile.to_create_arguments())
