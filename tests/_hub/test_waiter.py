@@ -11,7 +11,7 @@ import gevent
 import pytest
 from gevent._hub_local import get_hub_if_exists
 
-from ollama_sync._hub import Hub, Waiter, _waiter, new_waiter
+from ollama_sync._hub import Hub, Waiter, _native, _waiter, new_waiter
 from ollama_sync._hub._waiter import GreenletWaiter, NativeWaiter
 from ollama_sync.errors import HubError
 
@@ -104,6 +104,14 @@ def test_a_wait_without_limit_looks_up_now_and_then(
     monkeypatch.setattr(_waiter, "_LONGEST", 0.01)
     assert in_thread(lambda: make().wait(None)) is False
     assert in_thread(lambda: make().wait(1e9)) is False
+
+
+def test_the_main_thread_looks_up_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Ctrl-C that comes just before the thread sleeps is not seen by the lock: the main thread must wake for it."""
+    assert _waiter._LONGEST_IN_MAIN <= 1.0
+    monkeypatch.setattr(_waiter, "_LONGEST_IN_MAIN", 0.01)
+    monkeypatch.setattr(_waiter, "_main_ident", _native.get_ident)
+    assert _waiter.NativeWaiter().wait(None) is False
 
 
 @KINDS
