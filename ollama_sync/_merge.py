@@ -42,8 +42,10 @@ class _Inbox:
 
     def _ring(self) -> None:
         self._ringing = False
-        if self.waiter is not None:
-            self.waiter.wake()
+        # Read once: the caller clears it when it goes on, which may be now.
+        waiter = self.waiter
+        if waiter is not None:
+            waiter.wake()
 
     def wait(self) -> None:
         """Sleep until there is a number. The caller's thread."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,7 +21,7 @@ from ollama_sync import (
     StreamsFailed,
     merge,
 )
-from ollama_sync._hub import new_waiter
+from ollama_sync._hub import new_waiter, shared_hub
 from ollama_sync._merge import _Inbox
 from ollama_sync.testing import Gate, MockOllama, chunk, end, head, line, stream, wait
 
@@ -171,8 +172,6 @@ def test_the_caller_is_woken_once_per_round(server: MockOllama) -> None:
         def wake(self) -> None:
             rings.append(len(inbox.numbers))
 
-    from ollama_sync._hub import shared_hub
-
     hub = shared_hub()
     inbox = _Inbox(hub)
     inbox.waiter = Counting()
@@ -184,3 +183,25 @@ def test_the_caller_is_woken_once_per_round(server: MockOllama) -> None:
     hub.call(one_round)
     hub.call(lambda: None)
     assert rings == [500]
+
+
+def test_a_caller_that_goes_on_just_now_is_no_error() -> None:
+    """The hub looks once for whom to wake: between two looks the caller may have taken itself off."""
+    woken: list[bool] = []
+
+    class Leaving(_Inbox):
+        """An inbox whose caller goes on right after the hub has looked."""
+
+        _looks = 0
+
+        @property
+        def waiter(self) -> object:  # type: ignore[override] # a plain attribute of the real one
+            self._looks += 1
+            return SimpleNamespace(wake=lambda: woken.append(True)) if self._looks == 1 else None
+
+        @waiter.setter
+        def waiter(self, value: object) -> None:
+            """Take no notice."""
+
+    Leaving(shared_hub())._ring()
+    assert woken == [True]
