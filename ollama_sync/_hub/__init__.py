@@ -8,7 +8,7 @@ from gevent.event import Event as HubEvent
 
 from ollama_sync._hub._channel import CANCELLED, FINISHED, Cancelled, Channel, End, Failed, Finished
 from ollama_sync._hub._loop import Hub, Killed, shared_hub
-from ollama_sync._hub._native import Lock, allocate_lock
+from ollama_sync._hub._native import Lock, allocate_lock, get_ident
 from ollama_sync._hub._waiter import Waiter, new_waiter
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Lock",
     "Waiter",
     "allocate_lock",
+    "get_ident",
     "new_waiter",
     "shared_hub",
 ]

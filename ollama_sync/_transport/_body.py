@@ -10,11 +10,11 @@ Runs on the hub, in the greenlet of the call. May not parse what it reads.
 from __future__ import annotations
 
 import http.client
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from urllib3.response import BaseHTTPResponse, HTTPResponse
 
+from ollama_sync._transport._receive import receiver_of
 from ollama_sync._wire import Dechunker
 from ollama_sync.errors import StreamBroken
 
@@ -33,6 +33,9 @@ class Body(Protocol):
             BadFraming: the bytes do not follow the protocol.
             OSError, urllib3.exceptions.HTTPError: the connection failed.
         """
+
+    def close(self) -> None:
+        """Read no more. Before the connection is closed; may be called again."""
 
 
 def body_of(response: BaseHTTPResponse, sock: Any) -> Body:
@@ -66,6 +69,9 @@ class PlainBody:
         """See `Body.read`."""
         return self._response.read1(_READ_SIZE, decode_content=True)
 
+    def close(self) -> None:
+        """See `Body.close`."""
+
 
 class ChunkedBody:
     """Reads from the socket and takes the chunked framing off itself."""
@@ -74,18 +80,15 @@ class ChunkedBody:
         self._response = response
         self._source = source
         self._dechunker = Dechunker()
-        self._receive: Callable[[int], bytes] = source.fp.read1
-        # When the headers were read, some of the body came along into `fp`'s buffer. Its first `read1` returns all of
-        # that, or reads from the socket when there was none: after it the buffer is empty, and stays so.
-        self._then = source.fp.read1 if source.will_close else sock.recv
+        self._receiver = receiver_of(sock)
+        self._has_begun = False
 
     def read(self) -> bytes:
         """See `Body.read`."""
         while not self._dechunker.done:
             if self._dechunker.broken:
                 self._dechunker.feed(b"")  # raises
-            data = self._receive(_READ_SIZE)
-            self._receive = self._then
+            data = self._receive()
             if not data:
                 raise StreamBroken("the server closed the connection in the middle of its reply")
             body = self._dechunker.feed(data)
@@ -95,8 +98,21 @@ class ChunkedBody:
                 return body
         return b""
 
+    def close(self) -> None:
+        """See `Body.close`."""
+        self._receiver.close()
+
+    def _receive(self) -> bytes:
+        # When the headers were read, some of the body came along into `fp`'s buffer. Its first `read1` returns all of
+        # that, or reads from the socket when there was none: after it the buffer is empty, and stays so.
+        if self._has_begun and not self._source.will_close:
+            return self._receiver.receive()
+        self._has_begun = True
+        return self._source.fp.read1(_READ_SIZE)
+
     def _give_back(self) -> None:
         """Return the connection to its pool, or close it when it holds bytes that belong to no reply."""
+        self._receiver.close()
         if self._dechunker.excess:
             self._response.close()
         self._source.close()

@@ -36,11 +36,11 @@ _KEPT_CONNECTIONS = 128
 class Progress(Protocol):
     """Who wants to know how far a request has come. Called on the hub, in the greenlet that sends."""
 
-    def connected(self, sock: Any) -> None:
-        """There is a connection, new or kept."""
+    def connected(self, sock: Any, *, kept: bool) -> None:
+        """There is a connection: a new one, or one kept from an earlier call."""
 
     def sent(self) -> None:
-        """The request has been written; now it is the server's turn."""
+        """The request has been written whole; now it is the server's turn."""
 
 
 # Each call has its own greenlet, and each greenlet its own context: so a connection, which urllib3 makes and which knows
@@ -78,15 +78,37 @@ def _keep_alive_options() -> list[tuple[int, int, int]]:
     return options
 
 
+class _Response(http.client.HTTPResponse):
+    """Hangs up when it is closed, if its connection ends with it.
+
+    http.client has let go of such a connection by then, and where a read is killed urllib3 closes the response itself:
+    afterwards the socket could not be shut any more.
+    """
+
+    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        self._connected_by = os.getpid()
+        self._peer = sock
+
+    def close(self) -> None:
+        # Until the head has been read it is neither true nor false: a proxy's answer to CONNECT stays so.
+        if self.will_close is True and self._connected_by == os.getpid():
+            hang_up(self._peer)
+        super().close()
+
+
 class _Green(HTTPConnection):
     """What the connections below have in common: gevent's socket, a report of progress, and an end that the peer sees."""
 
     _is_handing_over = False
+    _has_served = False  # a request, since it was connected
+    _is_cut = False  # the latest request could not be written whole
     _latest: http.client.HTTPResponse | None = None
+    _connected_by = 0  # the process
 
     def response_class(self, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:  # type: ignore[override] # http.client only calls it
         """Make http.client's response, and remember it while it is not yet handed over."""
-        latest = self._latest = HTTPConnection.response_class(*args, **kwargs)
+        latest = self._latest = _Response(*args, **kwargs)
         return latest
 
     def _new_conn(self) -> Any:
@@ -98,17 +120,30 @@ class _Green(HTTPConnection):
             raise NewConnectionError(self, f"cannot connect: {error}") from error
 
     def connect(self) -> None:
+        self._connected_by = os.getpid()
         super().connect()
-        current_progress.get().connected(self.sock)
+        self._has_served = self._is_cut = False
+        current_progress.get().connected(self.sock, kept=False)
 
     def putrequest(self, *args: Any, **kwargs: Any) -> None:
-        if self.sock is not None:  # kept from an earlier call
-            current_progress.get().connected(self.sock)
+        # By now there also is one that was made for this request, if it goes over TLS.
+        if self.sock is not None and self._has_served:
+            current_progress.get().connected(self.sock, kept=True)
         super().putrequest(*args, **kwargs)
 
+    def send(self, data: Any) -> None:
+        try:
+            super().send(data)
+        except OSError:
+            self._is_cut = True
+            raise
+
     def getresponse(self) -> Any:
-        # urllib3 asks for the response when it has written the whole request.
-        current_progress.get().sent()
+        # urllib3 asks for the response when it has written the whole request; also when it could not, for the server may
+        # have answered before it closed.
+        if not self._is_cut:
+            current_progress.get().sent()
+        self._has_served = True
         self._is_handing_over = True
         sock = self.sock
         try:
@@ -126,7 +161,8 @@ class _Green(HTTPConnection):
     def close(self) -> None:
         # Whatever fails, urllib3 closes here; later nobody can hang up any more. Where a reply ends by its connection,
         # http.client closes as soon as it has the headers: the response then reads on from the same socket.
-        if not self._is_handing_over:
+        # A forked child closes its copies when it ends: the parent, whose connection it is, may be using it.
+        if not self._is_handing_over and self._connected_by == os.getpid():
             hang_up(self.sock)
         super().close()
 
@@ -323,6 +359,18 @@ class GreenAdapter(HTTPAdapter):
         )
         manager.pool_classes_by_scheme = self._pools
         return manager
+
+    @property
+    def kept(self) -> int:
+        """How many open connections wait for the next request. Any thread."""
+        # Past the managers' lock: who waits for one that another thread holds may not be in a callback of the loop.
+        pools = [
+            pool
+            for manager in (self.poolmanager, *list(self.proxy_manager.values()))
+            for pool in list(manager.pools._container.values())
+        ]
+        queues = [list(pool.pool.queue) for pool in pools if pool.pool is not None]
+        return sum(conn is not None and conn.sock is not None for queue in queues for conn in queue)
 
     def close(self) -> None:
         """Close every connection that is kept. urllib3 would leave it to the garbage collector, so to any thread."""

@@ -28,6 +28,18 @@ Send = Callable[[requests.PreparedRequest], requests.Response]
 
 _MAX_REDIRECTS = 5
 
+# What describes the message, and may go to another place with it. Everything else in a request is a key or the user's own.
+_OF_THE_MESSAGE = frozenset(
+    (
+        "accept",
+        "accept-encoding",
+        "content-length",
+        "content-type",
+        "transfer-encoding",
+        "user-agent",
+    )
+)
+
 # Bytes; how much of an error's body is read, and characters of it that go into a message.
 _MAX_ERROR_BODY = 65536
 _MAX_ERROR_TEXT = 2000
@@ -56,11 +68,15 @@ class Reply:
         Raises:
             StreamBroken: the body cannot be read to its end.
         """
-        with _broken_stream(self._tried):
+        # Not a context manager, which would cost as much as the rest of a read.
+        try:
             return self._body.read()
+        except _CUT_SHORT as error:
+            raise _broken_stream(error, self._tried) from _root(error)
 
     def close(self) -> None:
         """Close the connection, unless the body was read to its end. Never blocks; may be called again."""
+        self._body.close()
         # With the last bytes of the body the connection went back to its pool: by now it may serve another call.
         if self._response.raw.connection is not None:
             hang_up(self._sock)
@@ -108,7 +124,7 @@ def send_request(
 def _redirected(
     request: requests.PreparedRequest, response: requests.Response
 ) -> requests.PreparedRequest:
-    """Return the request for the place that `response` names, without credentials that were not meant for it.
+    """Return the request for the place that `response` names, without the headers that were meant for the first one only.
 
     A browser would turn a POST into a GET at some redirects. An API call is either repeated as it is or not at all.
     """
@@ -121,8 +137,9 @@ def _redirected(
         raise ResponseError(
             f"redirected from {here} to a place that is no URL: {error}", response.status_code
         ) from error
-    # As it will be read when it is sent, and not as the server wrote it.
-    target = str(following.url)
+    # As it will be read when it is sent, and not as the server wrote it; without a password, which would only be shown.
+    parts = urlsplit(str(following.url))
+    target = following.url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     if urlsplit(target).scheme not in ("http", "https"):
         raise ResponseError(
             f"redirected from {here} to {target}: not followed", response.status_code
@@ -134,8 +151,9 @@ def _redirected(
         )
     following.headers.pop("Host", None)
     if not keeps_key(here, target):
-        for name in ("Authorization", "Cookie", "Proxy-Authorization"):
-            following.headers.pop(name, None)
+        for name in list(following.headers):
+            if name.lower() not in _OF_THE_MESSAGE:
+                del following.headers[name]
     return following
 
 
@@ -217,18 +235,23 @@ def _no_connection(tried: str) -> Iterator[None]:
         ) from root
 
 
-@contextmanager
-def _broken_stream(tried: str) -> Iterator[None]:
-    """Map what can go wrong while the body is read."""
-    try:
-        yield
-    except StreamBroken as error:
-        raise StreamBroken(f"{tried}: {error}") from error
-    except BadFraming as error:
-        raise StreamBroken(f"{tried}: the reply is not valid HTTP: {error}") from error
-    except (requests.exceptions.RequestException, HTTPError, OSError, ValueError) as error:
-        root = _root(error)
-        raise StreamBroken(f"{tried}: the reply was cut short: {_text(root)}") from root
+# What can go wrong while the body is read.
+_CUT_SHORT = (
+    StreamBroken,
+    BadFraming,
+    requests.exceptions.RequestException,
+    HTTPError,
+    OSError,
+    ValueError,
+)
+
+
+def _broken_stream(error: Exception, tried: str) -> StreamBroken:
+    if isinstance(error, StreamBroken):
+        return StreamBroken(f"{tried}: {error}")
+    if isinstance(error, BadFraming):
+        return StreamBroken(f"{tried}: the reply is not valid HTTP: {error}")
+    return StreamBroken(f"{tried}: the reply was cut short: {_text(_root(error))}")
 
 
 def _root(error: BaseException) -> BaseException:

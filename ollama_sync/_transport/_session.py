@@ -28,7 +28,7 @@ from ollama_sync._transport._green import GreenAdapter, Progress, current_progre
 from ollama_sync._transport._send import Reply, send_request
 from ollama_sync._transport._upload import Upload
 from ollama_sync._version import __version__
-from ollama_sync.errors import ClosedError, RequestError
+from ollama_sync.errors import ClosedError, ConnectError, RequestError
 
 _USER_AGENT = (
     f"ollama_sync/{__version__} ({platform.machine()} {platform.system().lower()}) "
@@ -122,6 +122,12 @@ class Transport:
             return f"{request.method} unix://{self.host.socket_path}:{request.path_url}"
         return f"{request.method} {request.url}"
 
+    @property
+    def kept_connections(self) -> int:
+        """How many open connections wait for the next call. Any thread."""
+        process, adapter = self._connections or (0, None)
+        return 0 if adapter is None or process != os.getpid() else adapter.kept
+
     def send(self, request: requests.PreparedRequest, progress: Progress) -> Reply:
         """Send and return a reply whose headers have come. Runs on the hub, in a greenlet of its own.
 
@@ -141,6 +147,11 @@ class Transport:
         try:
             post = partial(adapter.send, stream=True, timeout=None, proxies=self._proxies)
             return send_request(post, request, watched.take, self.describe)
+        except ConnectError:
+            if watched.is_kept:
+                # The server has closed what was idle, or was restarted: the others that are kept are dead, too.
+                self._close_connections()
+            raise
         finally:
             current_progress.reset(token)
 
@@ -189,11 +200,13 @@ class _SocketWatch:
 
     def __init__(self, progress: Progress) -> None:
         self.sock: Any = None
+        self.is_kept = False
         self._progress = progress
 
-    def connected(self, sock: Any) -> None:
+    def connected(self, sock: Any, *, kept: bool) -> None:
         self.sock = sock
-        self._progress.connected(sock)
+        self.is_kept = kept
+        self._progress.connected(sock, kept=kept)
 
     def sent(self) -> None:
         self._progress.sent()

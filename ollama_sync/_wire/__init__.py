@@ -1,7 +1,7 @@
 """The wire room: bytes to lines to JSON and back. No I/O, no gevent, no clock; runs on any thread."""
 
 from ollama_sync._wire._chunked import BadFraming, Dechunker
-from ollama_sync._wire._codec import BadLine, dumps, loads, loads_block
+from ollama_sync._wire._codec import BadLine, dumps, error_line, loads, loads_block
 from ollama_sync._wire._ndjson import LineFramer
 from ollama_sync._wire._whole import WholeBody
 
@@ -12,6 +12,7 @@ __all__ = [
     "LineFramer",
     "WholeBody",
     "dumps",
+    "error_line",
     "loads",
     "loads_block",
 ]

@@ -76,6 +76,8 @@ class Dechunker:
         if self._state == _DATA and len(data) <= self._need:
             self._advance(len(data))
             return data
+        if self._state == _SIZE and not self._rest and (line := _one_chunk(data)):
+            return line
         if self._rest:
             data = self._rest + data
             self._rest = b""
@@ -144,6 +146,20 @@ def _chunk_size(line: bytes) -> int:
     if not digits or len(digits) > _MAX_DIGITS or not _HEX.issuperset(digits):
         raise BadFraming(f"{line[:40]!r} is not the size of a chunk")
     return int(digits, 16)
+
+
+def _one_chunk(data: bytes) -> bytes:
+    """Return the body of `data` if that is just one whole chunk, as each read of a slow stream is; else b""."""
+    start = data.find(b"\r\n") + 2
+    size, body = data[: start - 2], data[start:-2]
+    if (
+        1 < start <= _MAX_DIGITS + 2
+        and data[-2:] == b"\r\n"
+        and _HEX.issuperset(size)
+        and int(size or b"0", 16) == len(body)
+    ):
+        return body
+    return b""
 
 
 def _one_line_chunks(data: bytes) -> tuple[bytes, int]:

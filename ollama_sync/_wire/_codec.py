@@ -1,6 +1,6 @@
 """JSON in and out. The only place that imports ujson.
 
-Strategy: a block of lines becomes one JSON array, by turning the newlines between the lines into commas (no newline can
+Strategy: a block of lines becomes one JSON array, by turning the newlines between the objects into commas (no newline can
 stand inside a JSON string), and is decoded by one call. Only a block in which that fails, or in which a line is not
 plainly one object, is decoded line by line, to find the line that is wrong.
 
@@ -12,6 +12,8 @@ from __future__ import annotations
 from typing import Any
 
 import ujson
+
+from ollama_sync.errors import ErrorLine
 
 # A server's own text in our error messages is cut to this many characters.
 _EXCERPT = 120
@@ -54,19 +56,24 @@ def loads_block(block: bytes) -> tuple[list[dict[str, Any]], BadLine | None]:
         >>> loads_block(b'{"a":1}\noops\n')
         ([{'a': 1}], BadLine("not a JSON object: 'oops'"))
     """
-    lines = block.count(b"\n")
-    # Each line opens and closes a brace, and there are as many objects as lines and nothing else: so an object that a
-    # faulty server broke over two lines is seen. (Lines made to deceive can pass; they gain nothing that proper objects
-    # would not.)
-    if block.count(b"}\n{") == lines - 1 and block[:1] == b"{" and block[-2:] == b"}\n":
+    # Only a newline between two objects becomes a comma, and no other may be left but the last: so an object that a faulty
+    # server broke over two lines is seen. (Lines made to deceive can pass; they gain nothing that proper objects would not.)
+    joined = block.replace(b"}\n{", b"},{")
+    if joined.find(b"\n") == len(joined) - 1:
         try:
-            parts: list[dict[str, Any]] = ujson.loads(b"[" + block[:-1].replace(b"\n", b",") + b"]")
+            parts: list[dict[str, Any]] = ujson.loads(b"[" + joined + b"]")
         except ValueError:
             pass  # the long way finds the line and says what is wrong with it
         else:
-            if len(parts) == lines and set(map(type, parts)) == {dict}:
+            if len(parts) == block.count(b"\n") and set(map(type, parts)) == {dict}:
                 return parts, None
     return _loads_lines(block)
+
+
+def error_line(part: dict[str, Any]) -> ErrorLine:
+    """Return the error that a line reports; lines of a remote server also name a status."""
+    status = part.get("StatusCode")
+    return ErrorLine(str(part["error"]), status if isinstance(status, int) else -1)
 
 
 def _loads_lines(block: bytes) -> tuple[list[dict[str, Any]], BadLine | None]:

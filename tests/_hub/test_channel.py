@@ -140,7 +140,7 @@ class Model(RuleBasedStateMachine):
 class TestModel(Model.TestCase):  # type: ignore[name-defined,misc]  # made by the machine
     """Any interleaving keeps order, loses and repeats nothing, and counts bytes right."""
 
-    settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+    settings = settings(stateful_step_count=40, deadline=None)
 
 
 def nothing() -> None:

@@ -361,6 +361,8 @@ import os, signal, sys, threading, time
 from gevent.monkey import get_original
 from ollama_sync._hub import new_waiter
 
+# A shell that starts the tests in the background has SIGINT ignored, and this process has inherited that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 me = get_original("_thread", "get_ident")()
 waiter = new_waiter()
 if sys.argv[-1] == "greenlet":

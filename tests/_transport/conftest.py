@@ -35,12 +35,14 @@ class Seen:
     """A `Progress` that writes down what it is told."""
 
     sockets: list[Any] = field(default_factory=list)
+    kept: list[bool] = field(default_factory=list)
     requests: int = 0
     is_sent: Any = field(default_factory=gevent.event.Event)
     on_connected: Callable[[Any], object] = lambda sock: None
 
-    def connected(self, sock: Any) -> None:
+    def connected(self, sock: Any, *, kept: bool) -> None:
         self.sockets.append(sock)
+        self.kept.append(kept)
         self.on_connected(sock)
 
     def sent(self) -> None:

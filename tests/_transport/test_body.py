@@ -12,7 +12,7 @@ import gevent
 import gevent.event
 import gevent.socket
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.response import HTTPResponse
@@ -54,7 +54,7 @@ class Pair:
         self.sock: Any = None
         self._responses: list[HTTPResponse] = []
 
-    def connected(self, sock: Any) -> None:
+    def connected(self, sock: Any, *, kept: bool) -> None:
         self.sock = sock
 
     def sent(self) -> None:
@@ -139,7 +139,6 @@ SIZES = st.lists(st.integers(1, 200), max_size=30)
 CUTS = st.lists(st.integers(0, 5000), max_size=40)
 
 
-@settings(max_examples=120)
 @given(body=BODIES, sizes=SIZES, cuts=CUTS)
 @example(body=b"", sizes=[], cuts=[])
 @example(body=b'{"a":1}\n{"a":2}\n', sizes=[8, 8], cuts=list(range(200)))
@@ -157,7 +156,6 @@ def test_both_readers_give_the_same_bytes(body: bytes, sizes: list[int], cuts: l
         assert got == (body, b"ok", 1)
 
 
-@settings(max_examples=60)
 @given(body=st.binary(min_size=1, max_size=500), sizes=SIZES, cuts=CUTS, data=st.data())
 def test_a_chunked_body_that_is_cut_short_is_broken(
     body: bytes, sizes: list[int], cuts: list[int], data: st.DataObject

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,30 @@ def test_a_connection_is_kept_for_the_next_request(road: Any, server: Any, seen:
     assert [request.connection for request in server.requests] == [1, 1]
     assert len(seen.sockets) == 2
     assert seen.sockets[0] is seen.sockets[1]
+    assert seen.kept == [False, True]
+
+
+def test_a_request_that_cannot_be_written_is_not_sent(
+    road: Any, listen: Any, read_head: Any, seen: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where writing fails no server has the whole request; and what else was kept there is given up."""
+
+    def once(connection: socket.socket) -> None:
+        read_head(connection)
+        connection.recv(len(JSON))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+    transport = road.to(listen(once).url)
+    assert road.read(road.send(transport, JSON, seen)) == b"ok"
+    # The server's reset has come when something can be read. urllib3 would see it; as if it came in the moment after.
+    shared_hub().call(gevent.socket.wait_read, seen.sockets[0].fileno(), 5)
+    monkeypatch.setattr(urllib3.connectionpool, "is_connection_dropped", lambda _: False)
+    with pytest.raises(ConnectError):
+        road.send(transport, JSON, seen)
+    assert (seen.kept, seen.requests) == ([False, True], 1)
+    assert road.read(road.send(transport, JSON, seen)) == b"ok"
+    assert (seen.kept, seen.requests) == ([False, True, False], 2)
 
 
 def test_a_connection_that_the_server_closed_while_idle_is_replaced(
@@ -97,7 +122,7 @@ class _Sockets:
     def __init__(self) -> None:
         self.sockets: list[Any] = []
 
-    def connected(self, sock: Any) -> None:
+    def connected(self, sock: Any, *, kept: bool) -> None:
         self.sockets.append(sock)
 
     def sent(self) -> None:

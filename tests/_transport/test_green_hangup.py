@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ollama_sync._hub import Killed, shared_hub
-from ollama_sync.testing import Gate, chunk, end, head, reply, silence, wait
+from ollama_sync.testing import Gate, chunk, end, head, raw, reply, silence, wait
 
 JSON = b'{"model":"m"}'
 
@@ -32,6 +32,10 @@ def _while_a_length_is_due(server: Any) -> None:
     server.script([head(framing="length", length=99), silence()])
 
 
+def _while_the_connections_end_is_due(server: Any) -> None:
+    server.script([head(framing="close"), raw(b'{"done":false}\n'), silence()])
+
+
 @pytest.mark.parametrize(
     "script",
     [
@@ -39,6 +43,7 @@ def _while_a_length_is_due(server: Any) -> None:
         _while_chunks_come,
         _while_chunks_come_on_a_last_connection,
         _while_a_length_is_due,
+        _while_the_connections_end_is_due,
     ],
 )
 def test_a_kill_reaches_the_server_although_a_copy_of_the_descriptor_lives(

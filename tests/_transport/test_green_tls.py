@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import gevent.socket
 import gevent.ssl
 import pytest
 from gevent.monkey import get_original
@@ -16,7 +17,7 @@ from gevent.monkey import get_original
 from ollama_sync._hub import Killed, shared_hub
 from ollama_sync._transport._green import make_tls_context
 from ollama_sync.errors import ConnectError, RequestError
-from ollama_sync.testing import MockOllama, chunk, end, head, reply, silence
+from ollama_sync.testing import MockOllama, chunk, close, end, head, reply, silence
 
 JSON = b'{"model":"m"}'
 
@@ -63,7 +64,20 @@ def test_a_server_that_is_trusted_is_spoken_to(
         tls_server.script([head(), chunk({"n": 1}), chunk({"n": 2}), end()])
         assert road.read(road.send(transport, JSON, seen)) == b'{"n":1}\n{"n":2}\n'
     assert [request.connection for request in tls_server.requests] == [1, 1]
+    assert seen.kept == [False, True]
     assert isinstance(seen.sockets[0], gevent.ssl.SSLSocket)
+
+
+def test_a_connection_that_replaces_a_kept_one_is_new(
+    road: Any, tls_server: MockOllama, papers: Any, seen: Any
+) -> None:
+    """The handshake comes before the request, and all the same it counts as a new connection."""
+    transport = road.to(tls_server.url, verify=papers.authority)
+    for _ in range(2):
+        tls_server.script([reply({}), close()])
+        road.read(road.send(transport, JSON, seen))
+        shared_hub().call(gevent.socket.wait_read, seen.sockets[-1].fileno(), 5)
+    assert seen.kept == [False, False]
 
 
 @pytest.mark.parametrize("verify", ["the usual ones", "a stranger"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ollama_sync._hub import shared_hub
+from ollama_sync._hub import _loop, shared_hub
 from ollama_sync._transport import _session
 from ollama_sync.errors import ClosedError, RequestError
 from ollama_sync.testing import MockOllama, chunk, end, head, reply
@@ -180,6 +180,7 @@ def test_a_forked_child_leaves_the_parents_connections_alone(
         server.script([head(), chunk({"n": 1}), end()])
     road.read(road.send(transport, JSON, seen))
     pid = os.getpid()
+    monkeypatch.setitem(_loop._shared, pid + 1, shared_hub())  # one hub stands for both
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
     shared_hub()._pid = pid + 1
     try:

@@ -1,0 +1,175 @@
+"""Receives from plain sockets without letting go of the interpreter's lock (GIL).
+
+A thread of the host that computes takes the GIL whenever it is free, and keeps it for the switch interval, 5 ms. gevent
+lets go of it at each `recv`, and at each watcher that rings: with many streams beside such a thread, a token waited for
+many turns of that kind. Here one watcher serves all sockets. It watches an epoll that has them all; when it rings, every
+socket that has something is read in one go, by system calls that keep the GIL. They do not wait: the sockets are
+non-blocking, and so is the look at the epoll.
+
+Linux only. Elsewhere, and for TLS, gevent's own `recv` is used.
+
+Runs on the hub, which owns everything here.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import platform
+import socket as native_socket
+import struct
+from typing import Any
+
+import gevent
+import gevent.socket
+from gevent.hub import Waiter
+
+# The kernel's epoll_event, which it packs on x86-64 alone: flags, and a number of ours.
+_EVENT = struct.Struct("=IQ" if platform.machine() == "x86_64" else "@IQ")
+# Once for each arrival of data, or of the peer's end, and not for as long as it is there.
+_ARRIVALS = 0x1 | 0x2000 | 1 << 31  # EPOLLIN | EPOLLRDHUP | EPOLLET
+_ADD, _DELETE = 1, 2
+_MOST_EVENTS = 256
+
+_READ_SIZE = 65536
+
+
+def _system_calls() -> Any:
+    """Return the C library, called with the GIL held; None where it has no epoll, or cannot be called."""
+    try:
+        calls = ctypes.PyDLL(None, use_errno=True)
+        calls.recv.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+        calls.recv.restype = ctypes.c_ssize_t
+        calls.epoll_wait.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_int)
+        calls.epoll_ctl.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_char_p)
+        calls.epoll_create1.argtypes = (ctypes.c_int,)
+    except (OSError, TypeError, AttributeError):
+        return None
+    return calls
+
+
+_calls = _system_calls()
+
+
+def receiver_of(sock: Any) -> Receiver | GeventReceiver:
+    """Return what receives from `sock`, in the best way that works for it."""
+    is_plain = type(sock) is gevent.socket.socket
+    return Receiver(sock) if is_plain and _calls is not None else GeventReceiver(sock)
+
+
+class GeventReceiver:
+    """Receives by gevent."""
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+
+    def receive(self) -> bytes:
+        """Return what has come, waiting for at least one byte; b"" at the end.
+
+        Raises:
+            OSError: the connection failed.
+        """
+        data: bytes = self._sock.recv(_READ_SIZE)
+        return data
+
+    def close(self) -> None:
+        """Receive no more. Leaves the socket open."""
+
+
+class Receiver:
+    """Receives by system calls that keep the GIL."""
+
+    def __init__(self, sock: Any) -> None:
+        self._fd: int = sock.fileno()
+        self._readiness: _Readiness | None = None  # from the first wait on
+        self._has_news = False
+        self._sleeper: Any = None
+
+    def receive(self) -> bytes:
+        """See `GeventReceiver.receive`."""
+        while True:
+            # Cleared before the call: what arrives from here on is reported anew.
+            self._has_news = False
+            size = _calls.recv(self._fd, _buffer, _READ_SIZE, native_socket.MSG_DONTWAIT)
+            if size >= 0:
+                return ctypes.string_at(_buffer, size)
+            code = ctypes.get_errno()
+            if code == errno.EAGAIN:
+                self._wait()
+            elif code != errno.EINTR:
+                raise OSError(code, os.strerror(code))
+
+    def close(self) -> None:
+        """See `GeventReceiver.close`. Before the socket is closed: the number of its descriptor may be given anew."""
+        if self._readiness is not None:
+            self._readiness.remove(self._fd)
+            self._readiness = None
+
+    def wake(self) -> None:
+        """Note that something has arrived, and go on reading if that is waited for. In the loop's callback."""
+        self._has_news = True
+        if self._sleeper is not None:
+            self._sleeper.switch(None)
+
+    def _wait(self) -> None:
+        if self._readiness is None:
+            self._readiness = _readiness()
+            # Also tells of what arrived before.
+            self._readiness.add(self._fd, self)
+        # Something may have arrived since the call, while this greenlet let others run.
+        if not self._has_news:
+            self._sleeper = Waiter(gevent.get_hub())
+            try:
+                self._sleeper.get()
+            finally:
+                self._sleeper = None
+
+
+class _Readiness:
+    """The epoll of one loop, and the one watcher that rings for all its sockets."""
+
+    def __init__(self, loop: Any) -> None:
+        self._fd: int = _calls.epoll_create1(os.O_CLOEXEC)
+        if self._fd < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+        self._receivers: dict[int, Receiver] = {}
+        self._events = ctypes.create_string_buffer(_EVENT.size * _MOST_EVENTS)
+        self._watcher = loop.io(self._fd, 1)
+        self._watcher.start(self._ring)
+
+    def add(self, fd: int, receiver: Receiver) -> None:
+        if _calls.epoll_ctl(self._fd, _ADD, fd, _EVENT.pack(_ARRIVALS, fd)) < 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+        self._receivers[fd] = receiver
+
+    def remove(self, fd: int) -> None:
+        del self._receivers[fd]
+        _calls.epoll_ctl(self._fd, _DELETE, fd, None)
+
+    def _ring(self) -> None:
+        count = _calls.epoll_wait(self._fd, self._events, _MOST_EVENTS, 0)
+        events = self._events.raw[: max(count, 0) * _EVENT.size]
+        for _, fd in _EVENT.iter_unpack(events):
+            # One that was read before it may have ended this one's call.
+            receiver = self._receivers.get(fd)
+            if receiver is not None:
+                receiver.wake()
+
+    def __del__(self) -> None:
+        os.close(self._fd)
+
+
+# One for all: what a call leaves in it is copied before anything else can run.
+_buffer = ctypes.create_string_buffer(_READ_SIZE)
+
+
+def _readiness() -> _Readiness:
+    """Return the one of this thread's loop."""
+    hub = gevent.get_hub()
+    found: _Readiness | None = getattr(hub, "ollama_sync_readiness", None)
+    if found is None:
+        found = hub.ollama_sync_readiness = _Readiness(hub.loop)
+    return found
