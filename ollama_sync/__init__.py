@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from ollama_sync._patch import monkey_patch
     from ollama_sync._policies import BatchPolicy, Timeout
     from ollama_sync._progress import LayerProgress, Progress
+    from ollama_sync._statistics import ClientStatistics, HubStatistics, hub_statistics
     from ollama_sync._stream import Stream, StreamStats
     from ollama_sync._verbs._tools import ToolRun
     from ollama_sync._version import __version__
@@ -159,6 +160,7 @@ _HOMES = {
     "_patch": ("monkey_patch",),
     "_policies": ("BatchPolicy", "Timeout"),
     "_progress": ("LayerProgress", "Progress"),
+    "_statistics": ("ClientStatistics", "HubStatistics", "hub_statistics"),
     "_stream": ("Stream", "StreamStats"),
     "_verbs._tools": ("ToolRun",),
     "_version": ("__version__",),
@@ -231,6 +233,7 @@ __all__ = [
     "BatchPolicy",
     "ChatResponse",
     "Client",
+    "ClientStatistics",
     "ClosedError",
     "CloudStatusResponse",
     "ConcurrentUseError",
@@ -244,6 +247,7 @@ __all__ = [
     "FormatError",
     "GenerateResponse",
     "HubError",
+    "HubStatistics",
     "IdleTimeout",
     "Image",
     "LayerProgress",
@@ -304,6 +308,7 @@ __all__ = [
     "embed",
     "embeddings",
     "generate",
+    "hub_statistics",
     "list",
     "load",
     "local_web_fetch",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -19,11 +19,15 @@ from ollama_sync._endpoints import Endpoint
 from ollama_sync._exchange import Exchange, Settings
 from ollama_sync._hub import shared_hub
 from ollama_sync._policies import BatchPolicy, Timeout
+from ollama_sync._retries import Retry, policy_of
+from ollama_sync._statistics import ClientStatistics, Totals
 from ollama_sync._stream import Stream
 from ollama_sync._transport import PreparedRequest, Transport
 from ollama_sync._verbs import _account, _answers, _models, _request, _tools, _transfer, _vectors
+from ollama_sync._watch import Hooks, Watch
 from ollama_sync._wire import LineFramer, WholeBody, loads
 from ollama_sync.errors import ClosedError, RequestError, StreamBroken
+from ollama_sync.events import Hook
 from ollama_sync.types import ChatResponse, GenerateResponse, StatusResponse, View
 
 T = TypeVar("T", bound=View)
@@ -43,11 +47,15 @@ class Client:
         headers: sent with each request; they win over the client's own. A value of None is left out.
         timeout: the limits of each call: a `Timeout`, a number of seconds for connect, first and idle, or None for none.
         batch: when what has arrived is released to the caller.
+        retries: how often a call is tried again that found no server, or an overloaded one, before any of its reply has
+            come: a number, or a `urllib3.Retry`.
         max_buffered: bytes; when so many wait for the caller, reading pauses until half of them are taken.
         verify: true to check the server's certificate by the usual authorities, the path of a bundle, an
             `ssl.SSLContext`, or false not to check it.
         cert: the path of a client certificate with its key, or the paths of both.
         proxy: the URL of an http or https proxy; "" for none. None goes by the environment, but never for loopback.
+        observe: a function that is told what becomes of each call, or several; see `ollama_sync.events`. It runs in the
+            thread that reads every stream, so it must be short and may not block. One that raises is told nothing more.
 
     Raises:
         RequestError: an argument is wrong.
@@ -68,10 +76,12 @@ class Client:
         headers: Mapping[str, str | None] | None = None,
         timeout: Timeout | float | None = Timeout(),
         batch: BatchPolicy = BatchPolicy(),
+        retries: int | Retry = 0,
         max_buffered: int = 8 * 1024 * 1024,
         verify: bool | str | ssl.SSLContext = True,
         cert: str | tuple[str, str] | None = None,
         proxy: str | None = None,
+        observe: Hook | Iterable[Hook] | None = None,
     ) -> None:
         if not isinstance(batch, BatchPolicy):
             raise RequestError(f"batch={batch!r}: a BatchPolicy")
@@ -79,12 +89,15 @@ class Client:
         environ = environment()
         where = parse_host(environ.host if host is None else host)
         key = check_headers({"api_key": api_key_for(where, api_key, environ.api_key)})
+        self._hooks = Hooks(observe)
+        self._totals = Totals()
         self._closed = False
         self._cloud_key = environ.api_key
         self._to_cloud: dict[str, Any] = {"verify": verify, "cert": cert, "proxy": proxy}
         self._cloud: Transport | None = None
         self._timeout = Timeout.of(timeout)
         self._batch = batch
+        self._retries = policy_of(retries)
         self._max_buffered = max_buffered
         self._transport = Transport(
             where,
@@ -134,6 +147,22 @@ class Client:
     # Whatever is not above.
     request = _request.request
 
+    def statistics(self) -> ClientStatistics:
+        """Return how much this client has done so far. Any thread; never blocks.
+
+        Example:
+            >>> from ollama_sync.testing import MockOllama
+            >>> with MockOllama() as server, Client(server.url) as client:
+            ...     _ = client.version()
+            ...     statistics = client.statistics()
+            >>> statistics.finished, statistics.connections
+            (1, 1)
+        """
+        transports = (self._transport, self._cloud)
+        return self._totals.snapshot(
+            sum(transport.kept_connections for transport in transports if transport is not None)
+        )
+
     def close(self) -> None:
         """End the calls and streams under way, and close every connection. Any thread; never blocks.
 
@@ -171,8 +200,15 @@ class Client:
         assert endpoint.stream is not None
         request = self._transport.prepare(endpoint.method, endpoint.path, body, _NDJSON)
         timeout = endpoint.stream.timeout
-        exchange = self._start(self._transport, request, LineFramer(), timeout)
-        return Stream(endpoint, exchange, self._batch.max_size, answer_type)
+        exchange = self._exchange(self._transport, endpoint, request, LineFramer(), timeout)
+        # Made before it is needed: should Ctrl-C come between the start and the caller, the stream is dropped, and cancels.
+        stream = Stream(endpoint, exchange, self._batch.max_size, answer_type)
+        try:
+            exchange.start()
+        except BaseException:
+            stream.close()
+            raise
+        return stream
 
     def _reply(self, endpoint: Endpoint[T], body: bytes | None) -> T:
         return self._reply_from(self._transport, endpoint, body)
@@ -181,7 +217,7 @@ class Client:
         self, endpoint: Endpoint[StatusResponse], blob: Blob, on_progress: OnProgress | None
     ) -> None:
         request = self._transport.prepare(endpoint.method, endpoint.path, blob, _JSON)
-        exchange = self._start(self._transport, request, WholeBody(), endpoint.timeout)
+        exchange = self._exchange(self._transport, endpoint, request, WholeBody(), endpoint.timeout)
         if on_progress is None:
             exchange.receive()
             return
@@ -217,7 +253,7 @@ class Client:
 
     def _reply_from(self, transport: Transport, endpoint: Endpoint[T], body: bytes | None) -> T:
         request = transport.prepare(endpoint.method, endpoint.path, body, _JSON)
-        exchange = self._start(transport, request, WholeBody(), endpoint.timeout)
+        exchange = self._exchange(transport, endpoint, request, WholeBody(), endpoint.timeout)
         answer = exchange.receive()
         if endpoint.empty is not None and answer.strip() in (b"", b"null"):
             return endpoint.reply.view(dict(endpoint.empty))
@@ -230,20 +266,35 @@ class Client:
             raise StreamBroken(f"{tried}: the reply is not a JSON object: {shown}")
         return endpoint.reply.view(parsed)
 
-    def _start(
+    def _exchange(
         self,
         transport: Transport,
+        endpoint: Endpoint[Any],
         request: PreparedRequest,
         framer: LineFramer | WholeBody,
         timeout: Timeout,
     ) -> Exchange:
+        tried = transport.describe(request)
         if self._closed:
-            tried = transport.describe(request)
             raise ClosedError(f"{tried}: this client was closed; make a new one")
-        settings = Settings(self._timeout.or_else(timeout), self._batch, self._max_buffered)
-        exchange = Exchange(shared_hub(), transport, request, framer, settings)
-        exchange.start()
-        return exchange
+        settings = Settings(
+            self._timeout.or_else(timeout),
+            self._batch,
+            self._max_buffered,
+            self._retries,
+            endpoint.safe,
+        )
+        hub = shared_hub()
+        watch = Watch(
+            hub,
+            self._hooks,
+            self._totals,
+            verb=endpoint.verb,
+            tried=tried,
+            body=request.body,
+            is_stream=isinstance(framer, LineFramer),
+        )
+        return Exchange(hub, transport, request, framer, settings, watch)
 
 
 def _retire(transport: Transport) -> None:

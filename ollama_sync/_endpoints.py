@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ollama_sync._policies import ANY_OTHER_CALL, STREAMED_ANSWER, Timeout
 from ollama_sync.types import (
@@ -35,6 +35,9 @@ from ollama_sync.types import (
     accumulate_last,
 )
 
+if TYPE_CHECKING:
+    from ollama_sync._lean import Lean
+
 T = TypeVar("T", bound=View)
 
 Parts = Sequence[dict[str, Any]]
@@ -46,6 +49,7 @@ class StreamKind:
 
     Args:
         texts: the text of each part, empty ones left out; None where parts have no text.
+        lean_texts: the same of whole lines, without making parts; its result is None where they need a closer look.
         accumulate: folds the parts into one reply.
         is_terminal: whether a part says that the reply is complete; None where no part does, so that any clean end will do.
         timeout: the defaults of its clocks.
@@ -53,6 +57,7 @@ class StreamKind:
     """
 
     texts: Callable[[Parts], list[str]] | None
+    lean_texts: Callable[[bytes], Lean | None] | None
     accumulate: Callable[[Parts], dict[str, Any]]
     is_terminal: Callable[[dict[str, Any]], bool] | None
     timeout: Timeout
@@ -75,6 +80,7 @@ class Endpoint(Generic[T]):
         stream: how its stream is read; None where it does not stream.
         timeout: the defaults of the clocks without a stream.
         empty: the reply that an empty body, or a bare null, stands for; None where such a body is a fault.
+        safe: whether it does no harm to make the call again when nobody knows whether the server has done it.
     """
 
     verb: str
@@ -84,6 +90,7 @@ class Endpoint(Generic[T]):
     stream: StreamKind | None = None
     timeout: Timeout = ANY_OTHER_CALL
     empty: dict[str, Any] | None = None
+    safe: bool = True
 
 
 def _chat_texts(parts: Parts) -> list[str]:
@@ -95,8 +102,20 @@ def _chat_texts(parts: Parts) -> list[str]:
         return [text for text in texts if text]
 
 
+def _lean_chat_texts(lines: bytes) -> Lean | None:
+    from ollama_sync._lean import read_chat
+
+    return read_chat(lines)
+
+
 def _generate_texts(parts: Parts) -> list[str]:
     return [text for part in parts if (text := part.get("response"))]
+
+
+def _lean_generate_texts(lines: bytes) -> Lean | None:
+    from ollama_sync._lean import read_generate
+
+    return read_generate(lines)
 
 
 def _answer_is_complete(part: dict[str, Any]) -> bool:
@@ -108,16 +127,20 @@ def _work_is_done(part: dict[str, Any]) -> bool:
     return part.get("status") == "success"
 
 
-_CHAT_STREAM = StreamKind(_chat_texts, accumulate_chat, _answer_is_complete, STREAMED_ANSWER)
-_GENERATE_STREAM = StreamKind(
-    _generate_texts, accumulate_generate, _answer_is_complete, STREAMED_ANSWER
+_CHAT_STREAM = StreamKind(
+    _chat_texts, _lean_chat_texts, accumulate_chat, _answer_is_complete, STREAMED_ANSWER
 )
-_PROGRESS = StreamKind(None, accumulate_last, _work_is_done, ANY_OTHER_CALL, shows_progress=True)
+_GENERATE_STREAM = StreamKind(
+    _generate_texts, _lean_generate_texts, accumulate_generate, _answer_is_complete, STREAMED_ANSWER
+)
+_PROGRESS = StreamKind(
+    None, None, accumulate_last, _work_is_done, ANY_OTHER_CALL, shows_progress=True
+)
 
 _SUCCESS = {"status": "success"}
 
 # Whatever the client has no verb for: any clean end will do.
-ANY_STREAM = StreamKind(None, accumulate_last, None, ANY_OTHER_CALL)
+ANY_STREAM = StreamKind(None, None, accumulate_last, None, ANY_OTHER_CALL)
 
 # Answers of models.
 CHAT = Endpoint("chat", "POST", "/api/chat", ChatResponse, _CHAT_STREAM)
@@ -131,10 +154,10 @@ LIST = Endpoint("list", "GET", "/api/tags", ListResponse)
 PS = Endpoint("ps", "GET", "/api/ps", ProcessResponse)
 SHOW = Endpoint("show", "POST", "/api/show", ShowResponse)
 COPY = Endpoint("copy", "POST", "/api/copy", StatusResponse, empty=_SUCCESS)
-DELETE = Endpoint("delete", "DELETE", "/api/delete", StatusResponse, empty=_SUCCESS)
+DELETE = Endpoint("delete", "DELETE", "/api/delete", StatusResponse, empty=_SUCCESS, safe=False)
 PULL = Endpoint("pull", "POST", "/api/pull", ProgressResponse, _PROGRESS)
-PUSH = Endpoint("push", "POST", "/api/push", ProgressResponse, _PROGRESS)
-CREATE = Endpoint("create", "POST", "/api/create", ProgressResponse, _PROGRESS)
+PUSH = Endpoint("push", "POST", "/api/push", ProgressResponse, _PROGRESS, safe=False)
+CREATE = Endpoint("create", "POST", "/api/create", ProgressResponse, _PROGRESS, safe=False)
 CREATE_BLOB = Endpoint("create_blob", "POST", "/api/blobs", StatusResponse, empty=_SUCCESS)
 BLOB_EXISTS = Endpoint("blob_exists", "HEAD", "/api/blobs", StatusResponse, empty=_SUCCESS)
 
@@ -142,7 +165,7 @@ BLOB_EXISTS = Endpoint("blob_exists", "HEAD", "/api/blobs", StatusResponse, empt
 VERSION = Endpoint("version", "GET", "/api/version", VersionResponse)
 STATUS = Endpoint("status", "GET", "/api/status", CloudStatusResponse)
 WHOAMI = Endpoint("whoami", "POST", "/api/me", WhoamiResponse)
-SIGNOUT = Endpoint("signout", "POST", "/api/signout", StatusResponse, empty=_SUCCESS)
+SIGNOUT = Endpoint("signout", "POST", "/api/signout", StatusResponse, empty=_SUCCESS, safe=False)
 RECOMMENDATIONS = Endpoint(
     "recommendations", "GET", "/api/experimental/model-recommendations", RecommendationsResponse
 )

@@ -15,8 +15,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ollama_sync._clocks import Clocks
+from ollama_sync._counts import Counts, Tally
 from ollama_sync._hub import (
     CANCELLED,
     FINISHED,
@@ -29,29 +32,23 @@ from ollama_sync._hub import (
     Killed,
     new_waiter,
 )
-from ollama_sync._policies import BatchPolicy, Marks, Timeout
+from ollama_sync._policies import BatchPolicy, Timeout
+from ollama_sync._retries import Attempts, Retry
 from ollama_sync._wire import BadFraming, LineFramer, WholeBody, loads
 from ollama_sync.errors import (
     ClosedError,
+    ConnectError,
     ConnectTimeout,
-    FirstTimeout,
     HubError,
-    IdleTimeout,
     OllamaError,
+    ResponseError,
     StreamBroken,
-    TotalTimeout,
     WaitTimeout,
 )
 
 if TYPE_CHECKING:
     from ollama_sync._transport import PreparedRequest, Reply, Transport
-
-_TIMEOUTS: dict[str, type[WaitTimeout]] = {
-    "connect": ConnectTimeout,
-    "first": FirstTimeout,
-    "idle": IdleTimeout,
-    "total": TotalTimeout,
-}
+    from ollama_sync._watch import Watch
 
 # Bytes; a longer line without its newline is not looked at on the hub, where decoding it would hold up the others.
 _LONGEST_LAST_WORD = 1024 * 1024
@@ -71,25 +68,15 @@ class Settings:
         timeout: its clocks, with every default filled in.
         batch: when what has arrived is released.
         max_buffered: bytes that may wait for the caller before reading pauses.
+        retries: how often it may be tried again, and when.
+        safe: whether it may be tried again when the server had begun to work on it.
     """
 
     timeout: Timeout
     batch: BatchPolicy
     max_buffered: int
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What has arrived so far. Seconds are of the monotonic clock; None: not yet."""
-
-    parts: int
-    bytes: int
-    started: float
-    first_part: float | None
-    last_part: float | None
-    longest_gap: float
-    ended: float | None
-    buffered: int
+    retries: Retry
+    safe: bool
 
 
 class Exchange:
@@ -101,6 +88,7 @@ class Exchange:
         request: of `transport.prepare`.
         framer: cuts the body into what the caller is given.
         settings: how it is to run.
+        watch: told what becomes of it, if anybody looks.
     """
 
     def __init__(
@@ -110,6 +98,7 @@ class Exchange:
         request: PreparedRequest,
         framer: LineFramer | WholeBody,
         settings: Settings,
+        watch: Watch | None = None,
     ) -> None:
         self.tried = transport.describe(request)
         self.channel = Channel(settings.max_buffered, self._caller_took)
@@ -118,28 +107,22 @@ class Exchange:
         self._request = request
         self._framer = framer
         self._settings = settings
+        self._watch = watch
+        # For what comes with each block, which as a rule nobody looks at.
+        self._onlooker = watch if watch is not None and watch.is_on else None
         self._job: Any = None
         self._drained: Any = None
-        # The clocks.
-        self._started = time.monotonic()
-        self._connected: float | None = None
-        self._sent: float | None = None
-        self._active: float | None = None
-        self._paused = False
-        self._clock: Any = None
-        self._clock_at = 0.0
+        self._clocks = Clocks(hub, settings.timeout, self.tried, self._expired)
+        # Sending.
+        self._attempts = Attempts(settings.retries, str(request.method), safe=settings.safe)
+        self._is_connecting = False
+        self._connected_late: ConnectTimeout | None = None
+        self._tally = Tally(time.monotonic())
         # Batching.
         self._pending = 0
         self._released_at = float("-inf")
         self._release_timer: Any = None
         self._turn = 0
-        # Counts.
-        self._parts = 0
-        self._bytes = 0
-        self._first_part: float | None = None
-        self._last_part: float | None = None
-        self._longest_gap = 0.0
-        self._ended: float | None = None
 
     # Any thread.
 
@@ -155,11 +138,15 @@ class Exchange:
         channel = self.channel
         channel.listen(waiter.wake)
         try:
+            if self._watch is not None:
+                self._watch.began()
             self._hub.submit(self._run, on_end=self._over)
             while not channel.is_open:
                 waiter.wait(None)
-        except BaseException:
-            self.cancel()
+        except BaseException as error:
+            if not self._hub.call_soon(self._abort, CANCELLED):
+                # The hub does not run, so nobody else ends it.
+                self._finish(Failed(error) if isinstance(error, OllamaError) else CANCELLED)
             raise
         finally:
             channel.unlisten()
@@ -171,7 +158,7 @@ class Exchange:
         self._hub.call_soon(self._abort, CANCELLED)
 
     def receive(self, tick: Callable[[], object] | None = None) -> bytes:
-        """Return the whole reply when it is complete. For an exchange with a `WholeBody`.
+        """Send, and return the whole reply when it is complete. For an exchange with a `WholeBody`.
 
         Args:
             tick: called some ten times a second meanwhile, on this thread.
@@ -183,8 +170,9 @@ class Exchange:
         """
         waiter = new_waiter()
         channel = self.channel
-        channel.listen(waiter.wake)
         try:
+            self.start()
+            channel.listen(waiter.wake)
             while channel.ended is None:
                 waiter.wait(None if tick is None else _TICK)
                 if tick is not None:
@@ -203,28 +191,22 @@ class Exchange:
     @property
     def counts(self) -> Counts:
         """What has arrived so far. Each number is right, though some may be a moment younger than others."""
-        return Counts(
-            self._parts,
-            self._bytes,
-            self._started,
-            self._first_part,
-            self._last_part,
-            self._longest_gap,
-            self._ended,
-            self.channel.buffered,
-        )
+        return self._tally.counts(self.channel.buffered)
 
     # The hub, told by the transport.
 
-    def connected(self, _sock: object) -> None:
+    def connected(self, _sock: object, *, kept: bool) -> None:
         """Note that there is a connection: the connect clock gives way to the first one."""
-        self._connected = time.monotonic()
-        self._arm_clock()
+        self._is_connecting = False
+        self._attempts.connected(kept=kept)
+        self._clocks.connected()
+        if self._watch is not None:
+            self._watch.connected(kept=kept)
 
     def sent(self) -> None:
         """Note that the request is on the wire: the call returns to its caller."""
-        self._sent = time.monotonic()
-        self._arm_clock()
+        self._attempts.sent()
+        self._clocks.sent()
         self.channel.open()
 
     # The hub, in the greenlet of the call.
@@ -236,8 +218,8 @@ class Exchange:
         try:
             self._job = self._hub.this_job()
             self._transport.began(self)
-            self._arm_clock()
-            reply = self._transport.send(self._request, self)
+            self._clocks.arm()
+            reply = self._send()
             self.channel.open()
             self._read(reply)
             self._finish(FINISHED)
@@ -259,10 +241,43 @@ class Exchange:
                 reply.close()
             self._transport.ended(self)
 
+    def _send(self) -> Reply:
+        """Send, and send again as long as that may help and can do no harm."""
+        while True:
+            try:
+                return self._attempt()
+            except (ConnectError, ConnectTimeout, ResponseError) as error:
+                wait = self._attempts.after(error, self._clocks.left())
+                if wait is None:
+                    raise
+                self._retrying(error, wait)
+            # Out here, so that the next error is not told as one that came while this one was handled. No wait lets the others
+            # have their turn, too: a refused connection may not have waited for anything.
+            HubEvent().wait(wait)
+
+    def _attempt(self) -> Reply:
+        self._is_connecting = True
+        try:
+            return self._transport.send(self._request, self)
+        except Killed:
+            if self._connected_late is None:
+                raise
+        finally:
+            self._is_connecting = False
+        late, self._connected_late = self._connected_late, None
+        raise late
+
+    def _retrying(self, error: OllamaError, wait: float) -> None:
+        """Note that an attempt has failed by `error`, and that another begins in `wait` seconds."""
+        self._clocks.repeat(wait)
+        if self._watch is not None:
+            self._watch.retrying(self._attempts.count - 1, error, wait)
+
     def _read(self, reply: Reply) -> None:
         try:
             while data := reply.read():
-                self._arrived(data)
+                self._clocks.arrived()
+                self._tally.add_bytes(len(data))
                 self._put(self._framer.feed(data))
                 if self.channel.is_full:
                     self._wait_for_caller()
@@ -274,36 +289,22 @@ class Exchange:
         except BadFraming as error:
             raise StreamBroken(f"{self.tried}: {error}") from error
 
-    def _arrived(self, data: bytes) -> None:
-        now = time.monotonic()
-        first = self._active is None
-        self._active = now
-        self._bytes += len(data)
-        if first:
-            self._arm_clock()
-
     def _put(self, block: bytes) -> None:
         """Hand a block of whole lines on, and release it now or when its time has come."""
         if not block:
             return
         now = time.monotonic()
         parts = block.count(b"\n")
-        self._count(parts, now)
+        self._tally.add_parts(parts, now)
         self.channel.put(block)
+        if self._onlooker is not None:
+            self._onlooker.put(block, parts)
         self._pending += parts
         due = self._settings.batch.due(self._pending, now - self._released_at)
         if due <= 0:
             self._release()
         elif self._release_timer is None:
             self._release_timer = self._hub.call_later(due, self._release)
-
-    def _count(self, parts: int, now: float) -> None:
-        self._parts += parts
-        if self._last_part is None:
-            self._first_part = now
-        else:
-            self._longest_gap = max(self._longest_gap, now - self._last_part)
-        self._last_part = now
 
     def _release(self) -> None:
         self._pending = 0
@@ -312,6 +313,8 @@ class Exchange:
             self._release_timer.close()
             self._release_timer = None
         self.channel.release()
+        if self._onlooker is not None:
+            self._onlooker.released()
 
     def _put_whole_rest(self) -> None:
         """Deliver a last line that lacks only its newline: an error line just before the end looks like that."""
@@ -325,11 +328,9 @@ class Exchange:
         self._release()
         self._drained = HubEvent()
         if self.channel.pause():
-            self._paused = True
+            self._clocks.pause()
             self._drained.wait()
-            self._paused = False
-            self._active = time.monotonic()  # our pause is not the server's silence
-            self._arm_clock()
+            self._clocks.resume()
             self.channel.resume()
 
     def _caller_took(self) -> None:
@@ -341,34 +342,17 @@ class Exchange:
     def _resume(self) -> None:
         self._drained.set()
 
-    def _arm_clock(self) -> None:
-        """Have the loop look at the clocks when the next one may run out.
-
-        A read only notes its time; the timer is set anew where a clock could run out earlier than the timer that stands,
-        and otherwise finds out itself, when it rings, that there was activity since.
-        """
-        expiry = self._settings.timeout.next_expiry(self._marks())
-        if expiry is None or self.channel.ended is not None:
-            return
-        if self._clock is not None:
-            if self._clock_at <= expiry.at:
-                return
-            self._clock.close()
-        self._clock_at = expiry.at
-        self._clock = self._hub.call_later(max(0.0, expiry.at - time.monotonic()), self._ring)
-
-    def _ring(self) -> None:
-        self._clock.close()
-        self._clock = None
-        expiry = self._settings.timeout.next_expiry(self._marks())
-        if expiry is not None and expiry.at <= time.monotonic():
-            error = _TIMEOUTS[expiry.phase](expiry.phase, expiry.seconds, self.tried)
-            self._abort(Failed(error))
+    def _expired(self, error: WaitTimeout) -> None:
+        if isinstance(error, ConnectTimeout):
+            self._hub.call_at_round_end(partial(self._stop_connecting, error))
         else:
-            self._arm_clock()
+            self._abort(Failed(error))
 
-    def _marks(self) -> Marks:
-        return Marks(self._started, self._connected, self._sent, self._active, self._paused)
+    def _stop_connecting(self, error: ConnectTimeout) -> None:
+        """Have the attempt fail by `error`, unless it has been connected, or has ended, in the same round of the loop."""
+        if self._is_connecting:
+            self._connected_late = error
+            self._hub.interrupt(self._job)
 
     def _over(self) -> None:
         """Make sure that the caller learns of an end, should the hub end before `_run` could begin."""
@@ -383,11 +367,18 @@ class Exchange:
 
     def _finish(self, end: End) -> None:
         if self.channel.ended is None:
-            self._ended = time.monotonic()
-            for timer in (self._clock, self._release_timer):
-                if timer is not None:
-                    timer.close()
-            self._clock = self._release_timer = None
+            now = time.monotonic()
+            self._tally.end(now)
+            self._clocks.stop()
+            if isinstance(end, Failed):
+                end.error.attempts = self._attempts.count
+                end.error.elapsed = now - self._tally.started
+            if self._release_timer is not None:
+                self._release_timer.close()
+                self._release_timer = None
+            if self._watch is not None:
+                # Before the caller learns of it, who may look at the statistics next.
+                self._watch.ended(end, self.counts)
             self.channel.end(end)
 
 

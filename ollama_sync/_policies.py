@@ -78,6 +78,7 @@ class Marks(NamedTuple):
         sent: the request was written, or its writing has begun to wait for the server.
         active: the last byte of the reply's body came, or a pause for a slow caller ended.
         paused: reading is paused now, because the caller is slow.
+        repeated: the latest attempt began, or will begin, where it is not the first.
     """
 
     started: float
@@ -85,6 +86,7 @@ class Marks(NamedTuple):
     sent: float | None = None
     active: float | None = None
     paused: bool = False
+    repeated: float | None = None
 
 
 class Expiry(NamedTuple):
@@ -120,10 +122,10 @@ class Timeout:
     or not. Time in which reading was paused for a slow caller does not count as idle.
 
     Args:
-        connect: until there is a connection: name, TCP, proxy and TLS.
+        connect: until there is a connection: name, TCP, proxy and TLS. Each attempt has its own.
         first: from then, or from the end of sending, until the first byte of the reply's body.
         idle: between two bytes of the body.
-        total: from the call to the end of the reply.
+        total: from the call to the end of the reply, with every attempt and the waits between them.
 
     Raises:
         RequestError: a value that is neither None nor a number above 0.
@@ -201,7 +203,8 @@ class Timeout:
             since = marks.connected if marks.sent is None else marks.sent
             phase, seconds = "first", self.first
         else:
-            phase, since, seconds = "connect", marks.started, self.connect
+            since = marks.started if marks.repeated is None else marks.repeated
+            phase, seconds = "connect", self.connect
         clocks = ((phase, since, seconds), ("total", marks.started, self.total))
         return min(
             (

@@ -3,7 +3,7 @@
 Runs on the caller's thread, whichever that is at the moment; one at a time, which `_busy` sees to. `close`, `error` and
 `done` may be used from any other. JSON is decoded here, one call for a whole block, so that the hub never waits for it.
 
-    under _busy      _block, _ready, _position, _kept, _complete, _fault, _over
+    under _busy      _rest, _ready, _position, _kept, _complete, _fault, _over
     any thread       _closed (set once)
 """
 
@@ -17,12 +17,11 @@ from typing import Any
 
 from ollama_sync._endpoints import StreamKind
 from ollama_sync._exchange import Exchange
-from ollama_sync._hub import Failed, Finished, allocate_lock, new_waiter
-from ollama_sync._wire import loads_block
+from ollama_sync._hub import End, Failed, Finished, allocate_lock, new_waiter
+from ollama_sync._wire import error_line, loads_block
 from ollama_sync.errors import (
     ClosedError,
     ConcurrentUseError,
-    ErrorLine,
     ForkedError,
     OllamaError,
     StreamBroken,
@@ -30,10 +29,11 @@ from ollama_sync.errors import (
 )
 
 Part = dict[str, Any]
+Pop = Callable[[], bytes | None]
 
-# Bytes that are decoded at once: some hundred parts. Larger pieces would have so many objects alive together that the
-# garbage collector starts in the midst of them, which costs as much again as the decoding.
-_PIECE = 16384
+# Parts that are decoded at once when there is no other limit. With more of them alive together, the garbage collector
+# starts in their midst, which costs as much again as the decoding.
+_PIECE = 100
 
 
 class Reader:
@@ -52,8 +52,8 @@ class Reader:
         self._view = view
         self._pid = os.getpid()
         self._busy = allocate_lock()
-        self._block = b""  # taken from the channel, not decoded
-        self._ready: list[Part] = []  # decoded; handed over up to _position
+        self._rest = b""  # taken from the channel, not decoded
+        self._ready: list[Part] = []  # decoded for `read_one`; handed over up to _position
         self._position = 0
         self._kept: list[bytes] = []  # every block, for the accumulated reply
         self._complete = False  # the last part says that the reply is complete
@@ -69,15 +69,14 @@ class Reader:
         Raises:
             OllamaError: how the exchange failed; once, after every part that had arrived.
         """
-        self.acquire()
-        try:
-            while (parts := self.take(limit)) is not None:
-                if parts:
-                    return parts
-                self._wait(lambda: self._channel.is_ready, None)
-            return []
-        finally:
-            self.release()
+        return self._wait_for(lambda: self.take(limit))
+
+    def read_texts(self, limit: int) -> list[str]:
+        """Return the texts that are not empty of the released parts, of at most `limit` parts; [] at the end.
+
+        As `read`, without making parts.
+        """
+        return self._wait_for(lambda: self._take_texts(limit))
 
     def read_one(self) -> Part | None:
         """Return the next released part, waiting for it; None at the end. As `read(1)`, in a fifth of the time.
@@ -93,8 +92,12 @@ class Reader:
                 return self._ready[position]
         finally:
             self.release()
-        parts = self.read(1)
-        return parts[0] if parts else None
+        parts = self.read(_PIECE)
+        if not parts:
+            return None
+        self._ready = parts
+        self._position = 1
+        return parts[0]
 
     def poll(self, timeout: float) -> list[Part]:
         """Return all that has arrived, released or not; [] when nothing has, or at the end.
@@ -108,7 +111,7 @@ class Reader:
         self.acquire()
         try:
             deadline = time.monotonic() + timeout
-            while (parts := self._take(self._channel.take_arrived, None)) is not None:
+            while (parts := self._take_all()) is not None:
                 left = deadline - time.monotonic()
                 if parts or left <= 0:
                     return parts
@@ -189,11 +192,13 @@ class Reader:
     @property
     def is_abandonable(self) -> bool:
         """Whether nobody loses anything if it is dropped now: it is over, or its terminal part was handed over."""
+        if self._pid != os.getpid():  # a child drops its copy of the parent's
+            return True
         return self.done or (self._complete and not self._is_holding)
 
     def accumulated(self) -> Part:
         """Return one reply folded from every part that was taken, handed over or not; empty when none was."""
-        parts = [part for block in self._kept for part in loads_block(block)[0]]
+        parts, _ = loads_block(b"".join(self._kept))
         # Behind an error line nothing counts.
         return self._kind.accumulate([*takewhile(lambda part: "error" not in part, parts)])
 
@@ -215,7 +220,19 @@ class Reader:
 
     @property
     def _is_holding(self) -> bool:
-        return bool(self._waiting or self._block)
+        return bool(self._waiting or self._rest)
+
+    def _wait_for(self, take: Callable[[], list[Any] | None]) -> list[Any]:
+        """Become the consumer until `take` gives something, or the end."""
+        self.acquire()
+        try:
+            while (found := take()) is not None:
+                if found:
+                    return found
+                self._wait(lambda: self.is_ready, None)
+            return []
+        finally:
+            self.release()
 
     def _wait(self, is_ready: Callable[[], object], timeout: float | None) -> None:
         """Sleep until the hub calls, at most `timeout` seconds."""
@@ -228,68 +245,93 @@ class Reader:
         finally:
             self._channel.unlisten()
 
-    def _take(self, pop: Callable[[], bytes | None], limit: int | None) -> list[Part] | None:
+    def _take(self, pop: Pop, limit: int) -> list[Part] | None:
         # Read before anything is taken: if it has ended by now, nothing can come behind what `pop` gives.
         end = self._channel.ended
-        while self._fault is None and (limit is None or self._waiting < limit):
-            if not self._block:
-                self._block = pop() or b""
-                if not self._block:
-                    break
-                self._kept.append(self._block)
-            self._decode(self._next_piece())
-        if self._closed:
-            self._over = True
-        elif self._waiting:
-            return self._hand_over(limit)
-        elif not self._over and (self._fault is not None or end is not None):
-            self._over = True
-            self._raise_what_went_wrong()
-        return None if self._over else []
+        parts = self._take_waiting(limit)
+        lines = self._take_lines(pop, limit - len(parts))
+        if lines:
+            parts += self._decode(lines)
+        return self._hand_over(parts, lines, end)
 
-    def _next_piece(self) -> bytes:
-        """Cut whole lines from the front of the block that is in work."""
-        block = self._block
-        if len(block) <= _PIECE:
-            self._block = b""
-            return block
-        cut = (block.rfind(b"\n", 0, _PIECE) + 1) or (block.find(b"\n") + 1)
-        self._block = block[cut:]
-        return block[:cut]
+    def _take_all(self) -> list[Part] | None:
+        end = self._channel.ended
+        parts = self._take_waiting(len(self._ready))
+        # Not what comes meanwhile: a stream that pours would hold the caller here.
+        left = len(self._rest) + self._channel.buffered
+        lines = b""
+        while left > 0 and (lines := self._take_lines(self._channel.take_arrived, _PIECE)):
+            left -= len(lines)
+            parts += self._decode(lines)
+        return self._hand_over(parts, lines, end)
 
-    def _decode(self, block: bytes) -> None:
-        parts, bad = loads_block(block)
+    def _take_texts(self, limit: int) -> list[str] | None:
+        """As `take`, but of at most `limit` parts the texts that are not empty."""
+        assert self._kind.texts is not None
+        assert self._kind.lean_texts is not None
+        if self._waiting:
+            return self._kind.texts(self._take_waiting(limit))
+        end = self._channel.ended
+        lines = self._take_lines(self._channel.take_released, limit)
+        texts: list[str] = []
+        if lines:
+            lean = self._kind.lean_texts(lines)
+            if lean is None:
+                texts = self._kind.texts(self._decode(lines))
+            else:
+                texts, self._complete = lean
+        return self._hand_over(texts, lines, end)
+
+    def _take_waiting(self, limit: int) -> list[Part]:
+        """Take what `read_one` left behind."""
+        start = self._position
+        self._position = min(start + limit, len(self._ready))
+        return self._ready[start : self._position]
+
+    def _take_lines(self, pop: Pop, limit: int) -> bytes:
+        """Take whole lines, at most `limit`; b"" when there are none, or a fault hides whatever comes."""
+        taken: list[bytes] = []
+        while limit and self._fault is None and (block := self._rest or self._pop(pop)):
+            pieces = block.split(b"\n", limit)
+            self._rest = pieces.pop()
+            limit -= len(pieces)
+            taken.append(block[: len(block) - len(self._rest)])
+        return b"".join(taken)
+
+    def _pop(self, pop: Pop) -> bytes:
+        block = pop() or b""
+        if block:
+            self._kept.append(block)
+        return block
+
+    def _decode(self, lines: bytes) -> list[Part]:
+        parts, bad = loads_block(lines)
         # Inside a JSON string the quotes would be escaped: so this finds keys, and strings that are just this word.
-        if b'"error"' in block:
+        if b'"error"' in lines:
             for number, part in enumerate(parts):
                 if "error" in part:
-                    self._fault = _error_line(part)
+                    self._fault = error_line(part)
                     parts, bad = parts[:number], None
                     break
         if bad is not None:
             self._fault = StreamBroken(f"{self.exchange.tried}: {bad}")
             self._fault.__cause__ = bad
         if self._fault is not None:
-            self._block = b""
+            self._rest = b""
             self.exchange.cancel()
         if parts:
             is_terminal = self._kind.is_terminal
             self._complete = is_terminal is not None and is_terminal(parts[-1])
-            if self._waiting:
-                # In place: a long backlog comes in many pieces.
-                del self._ready[: self._position]
-                self._ready += parts
-            else:
-                self._ready = parts
-            self._position = 0
+        return parts
 
-    def _hand_over(self, limit: int | None) -> list[Part]:
-        if self._position == 0 and (limit is None or len(self._ready) <= limit):
-            parts, self._ready = self._ready, []
-            return parts
-        start = self._position
-        self._position = len(self._ready) if limit is None else min(start + limit, len(self._ready))
-        return self._ready[start : self._position]
+    def _hand_over(self, found: list[Any], lines: bytes, end: End | None) -> list[Any] | None:
+        """Return what was found in `lines`; [] when there may be more, None or the error at the end."""
+        if self._closed:
+            self._over = True
+        elif not (found or self._over) and (self._fault is not None or (end and not lines)):
+            self._over = True
+            self._raise_what_went_wrong()
+        return None if self._over else found
 
     def _raise_what_went_wrong(self) -> None:
         """Raise the error with which it ended, if it did not end well."""
@@ -307,16 +349,10 @@ class Reader:
         # A consumer that is busy just now drops everything itself, for it comes here after it let go.
         if self._closed and self._busy.acquire(False):
             self._over = True
-            self._block = b""
+            self._rest = b""
             self._ready = []
             self._position = 0
             self._kept = []
             while self._channel.take_arrived() is not None:
                 pass
             self._busy.release()
-
-
-def _error_line(part: Part) -> ErrorLine:
-    """Return the error that a line reports; lines of a remote server also name a status."""
-    status = part.get("StatusCode")
-    return ErrorLine(str(part["error"]), status if isinstance(status, int) else -1)

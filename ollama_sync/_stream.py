@@ -91,6 +91,7 @@ class Stream(Generic[T]):
         self.max_size = max_size
         self._answer_type = answer_type
         self._batches = 0
+        self._is_cancelled = False  # by whoever holds the stream; the hub may not know yet
         self._reader = Reader(exchange, endpoint.stream, self._view)
 
     def __iter__(self) -> Iterator[T]:
@@ -125,10 +126,9 @@ class Stream(Generic[T]):
             OllamaError: how the stream failed, after everything that had arrived.
             UsageError: the parts of this stream have no text (pull, push, create).
         """
-        texts = self._kind.texts
-        if texts is None:
+        if self._kind.texts is None:
             raise UsageError(f"the parts of {self._verb} have no text; use batches()")
-        return (found for parts in iter(self._read_batch, []) if (found := texts(parts)))
+        return iter(self._read_texts, [])
 
     def poll(self, timeout: float = 0.0) -> list[T]:
         """Return all that has arrived, in one list, however long; [] when nothing has. For loops that draw a UI.
@@ -257,6 +257,7 @@ class Stream(Generic[T]):
 
         The connection is closed, so the server stops generating. Any thread or greenlet, at any time; never blocks.
         """
+        self._is_cancelled = True
         self._exchange.cancel()
 
     def close(self) -> None:
@@ -304,7 +305,7 @@ class Stream(Generic[T]):
     def __del__(self) -> None:
         # Also after an `__init__` that failed.
         reader = getattr(self, "_reader", None)
-        if reader is not None and not reader.is_abandonable:
+        if reader is not None and not (self._is_cancelled or reader.is_abandonable):
             self._exchange.cancel()
             warnings.warn(
                 f"{self!r} was dropped before its end; it was cancelled. "
@@ -322,6 +323,11 @@ class Stream(Generic[T]):
         """Turn what `reader` gave into a batch, and count it; for `merge`, not for users."""
         self._batches += 1
         return [self._view(part) for part in parts]
+
+    def _read_texts(self) -> list[str]:
+        texts = self._reader.read_texts(self.max_size)
+        self._batches += bool(texts)
+        return texts
 
     def _read_batch(self) -> list[Part]:
         parts = self._reader.read(self.max_size)

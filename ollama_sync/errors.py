@@ -64,6 +64,8 @@ def _rebuild(
 class OllamaError(Exception):
     """Base of every error of the SDK.
 
+    The error of a call has in `attempts` how often it was tried, and in `elapsed` how many seconds it all took.
+
     Args:
         message: what was tried, what happened, what to do.
 
@@ -71,6 +73,15 @@ class OllamaError(Exception):
         >>> issubclass(ConnectError, OllamaError), issubclass(ConnectError, ConnectionError)
         (True, True)
     """
+
+    attempts = 1
+    elapsed: float | None = None
+
+    def __str__(self) -> str:
+        return super().__str__() + self._tries()
+
+    def _tries(self) -> str:
+        return f" ({self.attempts} attempts in {self.elapsed:.1f} s)" if self.attempts > 1 else ""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)
@@ -109,14 +120,11 @@ class ResponseError(OllamaError):
         self.hint = hint
 
     def __str__(self) -> str:
-        text = (
-            self.error
-            if self.status_code < 0
-            else f"{self.error} (status code: {self.status_code})"
-        )
+        status = "" if self.status_code < 0 else f" (status code: {self.status_code})"
+        text = self.error + status
         if self.signin_url:
             text += f"; sign in at {self.signin_url}"
-        return f"{text}; {self.hint}" if self.hint else text
+        return (f"{text}; {self.hint}" if self.hint else text) + self._tries()
 
 
 class ConnectError(OllamaError, ConnectionError):

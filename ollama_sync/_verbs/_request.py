@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Literal, overload
+from urllib.parse import unquote
 
 from ollama_sync import _arguments, _endpoints
 from ollama_sync._endpoints import Endpoint
@@ -85,12 +86,13 @@ def request(
         raise _arguments.refusal("method", method, f"one of {', '.join(_METHODS)}")
     if not isinstance(path, str) or not path.startswith("/") or not _is_plain(path):
         raise _arguments.refusal(
-            "path", path, "a path that begins with '/', in ASCII without blanks"
+            "path", path, "a path that begins with '/', in ASCII without blanks and dots alone"
         )
     fields = _arguments.mapping("json", json)
     body = None if fields is None else _arguments.body(**fields)
+    safe = method in ("GET", "HEAD")  # of any other we cannot know
     endpoint: Endpoint[View] = Endpoint(
-        "request", method, path, View, _endpoints.ANY_STREAM, empty={}
+        "request", method, path, View, _endpoints.ANY_STREAM, empty={}, safe=safe
     )
     return (
         self._stream(endpoint, body) if _arguments.stream(stream) else self._reply(endpoint, body)
@@ -98,7 +100,13 @@ def request(
 
 
 def _is_plain(path: str) -> bool:
-    # A line end would smuggle in a header, a fragment would be cut off, "//host" would name another place.
+    # A line end would smuggle in a header, a fragment would be cut off, "//host" would name another place, and "/../"
+    # would leave the prefix of the host.
+    segments = unquote(path.partition("?")[0]).split("/")
     return (
-        path.isascii() and path.isprintable() and not set(path) & set(" #\\") and path[:2] != "//"
+        path.isascii()
+        and path.isprintable()
+        and not set(path) & set(" #\\")
+        and path[:2] != "//"
+        and not {".", ".."} & set(segments)
     )

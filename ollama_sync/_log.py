@@ -1,0 +1,53 @@
+"""The loggers of the package, one tree; silent until a program asks for them.
+
+    ollama_sync           the root, with a handler that does nothing
+    ollama_sync.call      DEBUG: the life of each call; WARNING: what is tried again; ERROR: a hook that was dropped
+    ollama_sync.hub       ERROR: a bug of ours
+
+No line has a prompt, an answer, a key or a header in it. Any thread.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from ollama_sync import events
+
+# Without it, Python would print warnings to stderr for a program that has not set up logging.
+logging.getLogger("ollama_sync").addHandler(logging.NullHandler())
+
+call_log = logging.getLogger("ollama_sync.call")
+
+
+def log_event(event: events.Event) -> None:
+    """Write a line about one step of a call: a hook like any other."""
+    call = event.call
+    if isinstance(event, events.Retried):
+        # At once: as a rule the server had closed a connection that was kept, which is no fault.
+        call_log.log(
+            logging.WARNING if event.wait else logging.DEBUG,
+            "call %d: %s, %s %s: attempt %d failed: %s; the next in %.3f s",
+            *(call.id, call.verb, call.method, call.url),
+            *(event.attempt, event.error, event.wait),
+        )
+    elif isinstance(event, events.Started):
+        call_log.debug(
+            "call %d: %s, model %s, %s %s", call.id, call.verb, call.model, call.method, call.url
+        )
+    elif isinstance(event, events.Connected):
+        how = "a kept connection" if event.kept else "connected"
+        call_log.debug("call %d: %s after %.3f s", call.id, how, event.seconds)
+    elif isinstance(event, events.FirstPart):
+        call_log.debug("call %d: first part after %.3f s", call.id, event.seconds)
+    elif not isinstance(event, events.Batch):
+        call_log.debug(
+            "call %d: %s after %.3f s: %d parts, %d bytes%s",
+            call.id,
+            type(event).__name__.lower(),
+            event.seconds,
+            event.received.parts,
+            event.received.bytes,
+            f"; {type(event.error).__name__}: {event.error}"
+            if isinstance(event, events.Failed)
+            else "",
+        )

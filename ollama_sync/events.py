@@ -1,0 +1,216 @@
+"""What a hook given as `Client(observe=...)` is told: one frozen value for each step of a call.
+
+No event has a prompt, a key or a header in it. The answer of a model is only in `Received.last`, which no `repr` shows.
+
+Pure: values, and the decoding of one line for who asks. `Started` is told on the caller's thread, the others on the hub's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from ollama_sync._wire import loads
+from ollama_sync.errors import OllamaError
+
+__all__ = [
+    "Batch",
+    "Call",
+    "Cancelled",
+    "Connected",
+    "Event",
+    "Failed",
+    "Finished",
+    "FirstPart",
+    "Hook",
+    "Received",
+    "Retried",
+    "Started",
+]
+
+
+JSON: TypeAlias = bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Which call an event is about. Each event of a call has the same one.
+
+    Args:
+        id: unique within the process.
+        verb: the method of the client, as "chat".
+        model: as the request names it; None where it names none.
+        method: of HTTP.
+        url: of the first request, without user name and password.
+        stream: whether the reply is read part by part.
+    """
+
+    id: int
+    verb: str
+    model: str | None
+    method: str
+    url: str
+    stream: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What had arrived when a call ended.
+
+    Args:
+        parts: of a stream; 0 for a reply that does not stream.
+        bytes: of the body, without its framing.
+        first_part: seconds from the call to the first part of a stream; None before, and where there are no parts.
+        last: the last part of a stream, or the whole of a reply that does not stream, as it came; b"" when nothing did.
+    """
+
+    parts: int
+    bytes: int
+    first_part: float | None
+    last: JSON = field(repr=False)
+
+    def final(self) -> dict[str, Any]:
+        """Decode `last`: of an answer's end it has the reason, the tokens and the durations. {} when it is no object.
+
+        Takes time in proportion to the length of `last`, and on the hub's thread every stream waits meanwhile.
+
+        Example:
+            >>> from ollama_sync.events import Received
+            >>> Received(1, 40, 0.5, b'{"done":true,"eval_count":7}').final()["eval_count"]
+            7
+        """
+        try:
+            value = loads(self.last)
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A call begins. Told on the thread that called, within the call.
+
+    Args:
+        call: which.
+    """
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A call has a connection. Told again after a redirect or a retry.
+
+    Args:
+        call: which.
+        seconds: since the call began.
+        kept: whether an earlier call has left it.
+    """
+
+    call: Call
+    seconds: float
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPart:
+    """The first part of a stream has arrived.
+
+    Args:
+        call: which.
+        seconds: since the call began.
+    """
+
+    call: Call
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Parts of a stream have been released to the caller.
+
+    Args:
+        call: which.
+        seconds: since the call began.
+        parts: how many, together.
+        bytes: of them.
+    """
+
+    call: Call
+    seconds: float
+    parts: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """An attempt failed, and another will be made.
+
+    Args:
+        call: which.
+        seconds: since the call began.
+        attempt: the number of the one that failed; the first is 1.
+        error: how it failed.
+        wait: seconds until the next.
+    """
+
+    call: Call
+    seconds: float
+    attempt: int
+    error: OllamaError
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The reply was read to its end. The last event of a call.
+
+    Args:
+        call: which.
+        seconds: since the call began.
+        received: what arrived.
+    """
+
+    call: Call
+    seconds: float
+    received: Received
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The call failed, by an error of the tree; an error line in mid-stream is one. The last event of a call.
+
+    Args:
+        call: which.
+        seconds: since the call began.
+        received: what had arrived.
+        error: what the caller is raised.
+    """
+
+    call: Call
+    seconds: float
+    received: Received
+    error: OllamaError
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """The call was cancelled before its end was read: by its caller, or with its client. The last event of a call.
+
+    Args:
+        call: which.
+        seconds: since the call began.
+        received: what had arrived. It may be all of an answer: a caller who has seen its end may not wait for the body's.
+    """
+
+    call: Call
+    seconds: float
+    received: Received
+
+
+Event: TypeAlias = Started | Connected | FirstPart | Batch | Retried | Finished | Failed | Cancelled
+"""What a hook is told, one of these a time."""
+
+Hook: TypeAlias = Callable[[Event], object]
+"""What `Client(observe=...)` takes, one or several of them. What it returns is dropped."""
