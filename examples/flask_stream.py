@@ -1,33 +1,39 @@
-"""A Flask view that streams an answer, and stops the model when the browser goes away.
+"""How does a page show an answer while it is made, and stop the model when it is closed? By `sse`, in Flask.
 
-Run it by `flask --app flask_stream run`, and ask it by `curl -N "localhost:5000/ask?about=tea"`. The server notices that
-the browser has gone when it next writes to it; it then closes the response, and that closes the stream.
+Run it by `flask --app flask_stream run` and open http://localhost:5000, or ask by `curl -N "localhost:5000/ask?about=tea"`.
 """
 
 from __future__ import annotations
 
-from itertools import chain
-
 from flask import Flask, Response, request
 
-import ollama_sync as ollama
+from ollama_sync import OllamaError
+from ollama_sync.flask import Ollama, current_ollama, error_reply, sse
 
 app = Flask(__name__)
+Ollama(app)  # at OLLAMA_HOST, of app.config or of the environment
+app.register_error_handler(OllamaError, error_reply)
+
+PAGE = """<!doctype html><title>Ask</title>
+<form><input name=about autofocus> <button>Ask</button></form>
+<p id=answer style="white-space: pre-wrap"></p>
+<script>
+  const answer = document.querySelector("#answer"), source = new EventSource("/ask" + location.search)
+  source.onmessage = event => answer.append(JSON.parse(event.data).message.content)
+  source.addEventListener("end", () => source.close())
+  source.addEventListener("error", event => {
+    source.close()
+    answer.append(event.data ? JSON.parse(event.data).message : " (no answer)")
+  })
+</script>"""
+
+
+@app.get("/")
+def page() -> str:
+    return PAGE
 
 
 @app.get("/ask")
 def ask() -> Response:
-    question = [{"role": "user", "content": request.args["about"]}]
-    stream = ollama.chat("llama3.2", question, stream=True)
-    texts = map("".join, stream.tokens())
-    # Wait for the first token: what the server refuses is raised here, while the status can still say so.
-    first = next(texts, "")
-    response = Response(chain([first], texts), mimetype="text/plain")
-    # Not a `with` in a generator: one that was never started is never left either.
-    response.call_on_close(stream.close)
-    return response
-
-
-@app.errorhandler(ollama.OllamaError)
-def no_answer(error: ollama.OllamaError) -> tuple[str, int]:
-    return f"No answer: {error}\n", 502
+    question = [{"role": "user", "content": request.args.get("about", "Say hello.")}]
+    return sse(current_ollama.chat("llama3.2", question, stream=True))

@@ -1,0 +1,115 @@
+"""`Ollama`: gives each Flask app one client, made from its config; and the commands `flask ollama`.
+
+`init_app` runs where the app is made; `current_ollama` on any thread or greenlet with an app context. The one mutable thing is the
+dict `app.extensions["ollama"]`: empty, or the app's client. It has no lock: a child forked while another thread held it would wait
+for ever.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, cast
+
+from flask import Flask, current_app
+from werkzeug.local import LocalProxy
+
+from ollama_sync import Client, RequestError, UsageError
+from ollama_sync.flask._commands import command_group
+
+# Each parameter of `Client` is a setting: its name in the config, and the parameter.
+_SETTINGS = {
+    f"OLLAMA_{name.upper()}": parameter
+    for name, parameter in inspect.signature(Client).parameters.items()
+}
+
+
+class Ollama:
+    """The extension: one `Client` for each app, and the commands `flask ollama`.
+
+    Each parameter of `Client` is a setting in `app.config`, in capitals behind `OLLAMA_`, with the same default: `OLLAMA_HOST`,
+    `OLLAMA_API_KEY`, `OLLAMA_TIMEOUT`, `OLLAMA_BATCH` (a `BatchPolicy`) and so on. Where `OLLAMA_HOST` or `OLLAMA_API_KEY` is None, the
+    environment's variable of that name holds.
+
+    The client is made at the first use in a context of the app, from what the config says then. It serves all threads and greenlets of the
+    process, and works in forked children too: so also under `gunicorn --preload`.
+
+    Args:
+        app: the same as `init_app(app)` later.
+
+    Raises:
+        RequestError: a setting is wrong.
+
+    Example:
+        >>> from flask import Flask
+        >>> from ollama_sync.testing import MockOllama
+        >>> app = Flask("example")
+        >>> with MockOllama() as server:
+        ...     app.config["OLLAMA_HOST"] = server.url
+        ...     extension = Ollama(app)
+        ...     with app.app_context():
+        ...         reply = current_ollama.generate("llama3.2", "hi")
+        >>> reply.done
+        True
+    """
+
+    def __init__(self, app: Flask | None = None) -> None:
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Give the app its settings, its client and its commands. Connects to nothing.
+
+        Args:
+            app: may be one of several; each has a client of its own.
+
+        Raises:
+            RequestError: a setting is wrong.
+        """
+        for key, parameter in _SETTINGS.items():
+            app.config.setdefault(key, parameter.default)
+        # Made and dropped: whether the settings are right is known now, and not in the first request.
+        _new_client(app)
+        app.extensions["ollama"] = {}
+        app.cli.add_command(command_group(current_ollama))
+
+
+def _new_client(app: Flask) -> Client:
+    settings: dict[str, Any] = {
+        parameter.name: app.config[key] for key, parameter in _SETTINGS.items()
+    }
+    try:
+        return Client(**settings)
+    except RequestError as error:
+        raise RequestError(f"a setting OLLAMA_... in app.config is wrong: {error}") from error
+
+
+def _client() -> Client:
+    made: dict[str, Client] | None = current_app.extensions.get("ollama")
+    if made is None:
+        raise UsageError(
+            f"the app {current_app.name!r} has no client; call Ollama(app) where the app is made"
+        )
+    client = made.get("client")
+    if client is None:
+        # Of two threads that come here at once the first wins; the other's client has no connection yet, and is dropped.
+        client = made.setdefault("client", _new_client(current_app))
+    return client
+
+
+current_ollama: Client = cast("Client", LocalProxy(_client))
+"""The client of the current app, for views and whatever else has an app context.
+
+Raises:
+    UsageError: at the first use, if the app has no `Ollama`.
+    RuntimeError: from Flask, if there is no app context.
+
+Example:
+    >>> from ollama_sync.testing import MockOllama
+    >>> app = Flask("example")
+    >>> with MockOllama(chunks=3) as server:
+    ...     app.config["OLLAMA_HOST"] = server.url
+    ...     extension = Ollama(app)
+    ...     with app.app_context():
+    ...         current_ollama.generate("llama3.2", "hi").response
+    'AAA'
+"""
