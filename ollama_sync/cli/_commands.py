@@ -24,17 +24,18 @@ if TYPE_CHECKING:
 _DONE, _FAILED, _WRONG_ARGUMENTS, _INTERRUPTED = 0, 1, 2, 130
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace, client: Client | None = None) -> int:
     """Run the command that `args` names, and return its exit code. What went wrong is one line on stderr.
 
     Args:
         args: of `parse`.
+        client: of `main`.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A model may say what the terminal's encoding does not have.
         sys.stdout.reconfigure(errors="replace")
     try:
-        _run(args)
+        _run(args, client)
         sys.stdout.flush()  # here a reader that has left can still be met quietly
     except KeyboardInterrupt:
         return _INTERRUPTED
@@ -51,14 +52,16 @@ def run(args: argparse.Namespace) -> int:
     return _DONE
 
 
-def _run(args: argparse.Namespace) -> None:
+def _run(args: argparse.Namespace, client: Client | None) -> None:
     if args.command in _WITHOUT_CLIENT:
         _WITHOUT_CLIENT[args.command](args)
-        return
-    from ollama_sync import Client
-
-    with Client(args.host) as client:
+    elif client is not None and args.host is None:
         _WITH_CLIENT[args.command](client, args)
+    else:
+        from ollama_sync import Client
+
+        with Client(args.host) as own:
+            _WITH_CLIENT[args.command](own, args)
 
 
 def _demo(args: argparse.Namespace) -> None:

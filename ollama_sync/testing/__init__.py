@@ -11,13 +11,30 @@
         gate.open()
         print(server.requests[0].json)
 
+For the rest of a test: `answer` says what a model says, `add_chat` and its like say it to the `responses` library, `record` and
+`playback` keep what a real server said, `FakeClock` lets time limits run out. The fixtures of pytest are in
+`ollama_sync.pytest_plugin`.
+
 The server is one native thread with a gevent loop of its own; test code stays ordinary blocking code, in a patched process
 or not. Nothing here is imported by the SDK itself.
 """
 
+from ollama_sync.testing._answer import answer
+from ollama_sync.testing._clock import FakeClock
 from ollama_sync.testing._connection import ClientGone, Connection
 from ollama_sync.testing._gate import Gate
+from ollama_sync.testing._playback import NotRecorded, playback
+from ollama_sync.testing._record import record
 from ollama_sync.testing._request import Headers, Request
+from ollama_sync.testing._responses import (
+    add_chat,
+    add_embed,
+    add_error,
+    add_generate,
+    add_list,
+    add_mock,
+    add_script,
+)
 from ollama_sync.testing._script import (
     chunk,
     close,
@@ -42,13 +59,23 @@ from ollama_sync.testing._steps import Handler, Script, Step
 __all__ = [
     "ClientGone",
     "Connection",
+    "FakeClock",
     "Gate",
     "Handler",
     "Headers",
     "MockOllama",
+    "NotRecorded",
     "Request",
     "Script",
     "Step",
+    "add_chat",
+    "add_embed",
+    "add_error",
+    "add_generate",
+    "add_list",
+    "add_mock",
+    "add_script",
+    "answer",
     "chunk",
     "close",
     "cut",
@@ -58,7 +85,9 @@ __all__ = [
     "head",
     "line",
     "pause",
+    "playback",
     "raw",
+    "record",
     "replay",
     "reply",
     "reset",

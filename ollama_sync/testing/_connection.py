@@ -24,6 +24,9 @@ Framing = Literal["chunked", "length", "close", "none"]
 # not the sockets.
 _LONGEST_RUN = 0.002
 _GIVE_WAY = 1e-6
+# Seconds; how long who is late gives way. A thread that waits for the interpreter needs some time to get up: a shorter release
+# only has it begin its wait anew, and this one would keep the interpreter for seconds.
+_BREATH = 0.0005
 _NO_BODY = (204, 304)
 
 
@@ -200,7 +203,7 @@ class Connection:
         if due > now:
             self.sleep(due - now)
         elif now - self._awake_since > _LONGEST_RUN:
-            self.sleep(0)
+            self.sleep(_BREATH)
 
     def schedule(self, count: int, delay: float) -> Iterator[int]:
         """Yield 0, 1, … up to `count`, each when it is due: `i * delay` seconds after the first, so that nothing drifts."""
@@ -227,7 +230,10 @@ class Connection:
         """End the sending direction only: the client reads the end, and may still send."""
         self.flush()
         self._is_last = True
-        self._sock.shutdown(socket.SHUT_WR)
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError as error:  # there is nobody any more to be told
+            raise ClientGone from error
 
     def watch(self) -> gevent.Greenlet:
         """Return a greenlet whose value turns true when the client hangs up.

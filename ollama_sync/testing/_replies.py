@@ -59,7 +59,7 @@ class FakeModel:
             reason = "unload" if asked.get("keep_alive") == 0 else "load"
             return [reply(part_of(kind, name, "") | {"done": True, "done_reason": reason})]
         count = self.chunks if words == _WORDS else len(words)
-        tokens = TokenStream(kind, name, count, self.delay, _count_tokens(asked), words)
+        tokens = TokenStream(kind, name, count, self.delay, count_tokens(asked), words)
         return [tokens if asked.get("stream") is not False else reply(tokens.whole())]
 
     def _words(self, wanted: object) -> tuple[str, ...]:
@@ -118,19 +118,8 @@ class TokenStream:
         return self._final(text, self.chunks * self.delay)
 
     def _final(self, text: str, seconds: float) -> dict[str, Any]:
-        evaluating = int(seconds * 1e9)
-        prompting = self.prompt_tokens * _PROMPT_NS_PER_WORD
-        final = part_of(self.kind, self.model, text) | {"done": True, "done_reason": "stop"}
-        if self.kind == "generate":
-            final["context"] = [1, 2, 3]
-        return final | {
-            "total_duration": _LOAD_NS + prompting + evaluating,
-            "load_duration": _LOAD_NS,
-            "prompt_eval_count": self.prompt_tokens,
-            "prompt_eval_duration": prompting,
-            "eval_count": self.chunks,
-            "eval_duration": evaluating,
-        }
+        part = part_of(self.kind, self.model, text)
+        return finished(self.kind, part, self.prompt_tokens, self.chunks, seconds)
 
 
 def part_of(kind: str, model: str, text: str) -> dict[str, Any]:
@@ -139,6 +128,24 @@ def part_of(kind: str, model: str, text: str) -> dict[str, Any]:
         message = {"role": "assistant", "content": text}
         return {"model": model, "created_at": timestamp(), "message": message, "done": False}
     return {"model": model, "created_at": timestamp(), "response": text, "done": False}
+
+
+def finished(
+    kind: str, part: dict[str, Any], prompt_tokens: int, tokens: int, seconds: float
+) -> dict[str, Any]:
+    """Return a part as the last of its reply: with the reason and the metrics of `tokens` made in `seconds`."""
+    evaluating = int(seconds * 1e9)
+    prompting = prompt_tokens * _PROMPT_NS_PER_WORD
+    context = {"context": [1, 2, 3]} if kind == "generate" else {}
+    metrics = {
+        "total_duration": _LOAD_NS + prompting + evaluating,
+        "load_duration": _LOAD_NS,
+        "prompt_eval_count": prompt_tokens,
+        "prompt_eval_duration": prompting,
+        "eval_count": tokens,
+        "eval_duration": evaluating,
+    }
+    return part | {"done": True, "done_reason": "stop"} | context | metrics
 
 
 def timestamp() -> str:
@@ -169,7 +176,7 @@ def _log_chunk(number: int, start: float, began: float, made: float) -> None:
     )
 
 
-def _count_tokens(asked: dict[str, Any]) -> int:
+def count_tokens(asked: dict[str, Any]) -> int:
     """Count words, which is near enough to tokens."""
     texts = [asked.get("prompt"), *(m.get("content") for m in asked.get("messages") or [])]
     return max(1, sum(len(text.split()) for text in texts if isinstance(text, str)))

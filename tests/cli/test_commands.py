@@ -109,6 +109,7 @@ def test_json_of_an_answer_is_every_part(command: str, capsys: pytest.CaptureFix
     assert captured.err == ""
 
 
+@pytest.mark.own_process
 def test_json_outlives_a_terminal_without_the_characters() -> None:
     """JSON in an encoding that lacks a character is escaped, and not spoiled."""
     with MockOllama() as server:
@@ -176,6 +177,7 @@ def test_a_host_that_cannot_be_is_code_2(capsys: pytest.CaptureFixture[str]) -> 
     assert "host 'a b'" in capsys.readouterr().err
 
 
+@pytest.mark.own_process
 def test_text_that_the_terminal_lacks_is_replaced() -> None:
     """A terminal without a character shows a mark in its place; the answer goes on."""
     with MockOllama() as server:
@@ -189,6 +191,7 @@ def test_text_that_the_terminal_lacks_is_replaced() -> None:
     assert done.stdout.split() == [b"a?b"]
 
 
+@pytest.mark.own_process
 def test_a_reader_that_leaves_ends_the_chat() -> None:
     """When the other end of a pipe has gone, the command ends without a traceback, and the generation with it."""
     gate = Gate()
@@ -204,6 +207,7 @@ def test_a_reader_that_leaves_ends_the_chat() -> None:
             assert process.wait(30) == 1
 
 
+@pytest.mark.own_process
 def test_a_reader_that_left_before_is_met_quietly() -> None:
     """What still waits in a buffer when the reader has left ends with 1 and no traceback either."""
     with MockOllama() as server:
@@ -219,6 +223,7 @@ def test_a_reader_that_left_before_is_met_quietly() -> None:
             assert process.wait(30) == 1
 
 
+@pytest.mark.own_process
 def test_python_m_runs_it() -> None:
     """`python -m ollama_sync` is the same command line."""
     command = [sys.executable, "-m", "ollama_sync", "--version"]
@@ -226,6 +231,7 @@ def test_python_m_runs_it() -> None:
     assert done.stdout == f"ollama-sync {__version__}\n"
 
 
+@pytest.mark.own_process
 def test_ctrl_c_cancels_the_chat() -> None:
     """Ctrl-C in mid-answer exits with 130, without a traceback, and the server is told to stop."""
     with MockOllama() as server:
@@ -240,6 +246,7 @@ def test_ctrl_c_cancels_the_chat() -> None:
         server.wait_disconnect()
 
 
+@pytest.mark.own_process
 def test_ctrl_c_ends_the_mock() -> None:
     """A mock prints its URL first, serves, logs to stderr, and exits with 0 at Ctrl-C."""
     with running("mock", "--chunks", "45", "--delay", "0") as process:

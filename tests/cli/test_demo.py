@@ -51,6 +51,7 @@ def test_a_caller_of_batches_gets_what_has_arrived() -> None:
     assert 1 <= slow.tokens < 50
 
 
+@pytest.mark.once  # it lasts two seconds
 def test_the_demo_needs_no_ollama(capsys: pytest.CaptureFixture[str]) -> None:
     """Given a server, it shows the answer and the table, and exits with 0."""
     with MockOllama(delay=0) as server:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _socket
 import json
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from http.client import HTTPResponse
@@ -232,6 +234,24 @@ def test_reset_resets_the_connection(server: MockOllama) -> None:
         gate.open()
         with pytest.raises(ConnectionResetError):
             client.recv(1)
+
+
+def test_half_close_of_a_connection_that_is_gone_counts_as_cut() -> None:
+    """A client may hang up at that very moment: the script ends, and it is no fault of the mock's."""
+    # Native, in a patched process too: the mock's own thread closes it.
+    client = _socket.socket()
+
+    class HangUp:
+        def run(self, connection: Connection) -> None:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+
+    with MockOllama() as server:
+        server.script([HangUp(), half_close()])
+        client.connect((server.host, server.port))
+        request = f"POST /api/chat HTTP/1.1\r\nHost: mock\r\nContent-Length: {len(BODY)}\r\n\r\n"
+        client.send(request.encode() + BODY)
+        server.wait_disconnect()
 
 
 def test_half_close_ends_the_sending_direction_only(server: MockOllama) -> None:
