@@ -119,14 +119,20 @@ def test_no_reply_at_all_is_no_connection(leave: Any, stage: Any) -> None:
     heard = stage.stream(leave())
     assert heard.texts == []
     assert type(heard.error) is ConnectError
+    # By now there is a kept connection, which is replaced once by a new one: so it takes two.
+    stage.server.script([leave()])
     assert type(stage.reply(leave())) is ConnectError
 
 
-def test_half_a_head_is_no_head(stage: Any) -> None:
-    """A server that is reset within its headers has not begun its reply."""
-    heard = stage.stream(raw(b"HTTP/1.1 200 OK\r\nContent-"), reset())
+@pytest.mark.parametrize("leave", [close, reset, half_close])
+@pytest.mark.parametrize("said", [b"HTT", b"HTTP/1.1 200 OK\r\nContent-"])
+def test_half_a_head_is_no_reply(said: bytes, leave: Any, stage: Any) -> None:
+    """A server that leaves within its status line, or is reset within its headers, has not begun to answer."""
+    heard = stage.stream(raw(said), leave())
     assert heard.texts == []
-    assert type(heard.error) is ConnectError
+    # http.client takes the end of the connection for that of the headers: then the body is what is missing.
+    ends_the_headers = b"200" in said and leave is not reset
+    assert type(heard.error) is (StreamBroken if ends_the_headers else ConnectError)
 
 
 @pytest.mark.parametrize("leave", [close, reset, half_close])

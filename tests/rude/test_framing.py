@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from ollama_sync import _client
+from ollama_sync import Timeout, _client
 from ollama_sync._wire import LineFramer, WholeBody
 from ollama_sync.errors import StreamBroken
 from ollama_sync.testing import (
+    FakeClock,
     Gate,
     chunk,
     close,
@@ -64,12 +65,21 @@ def test_a_head_cut_at_every_byte_is_a_head(stage: Any) -> None:
     assert (heard.texts, heard.error) == (WHOLE, None)
 
 
-def test_a_server_that_sends_byte_by_byte_is_only_slow(stage_with: Any) -> None:
-    """A trickle is no silence: the idle clock starts anew with each byte."""
-    stage = stage_with(timeout=2.0)
-    data = b"".join(map(framed, (A, B, FINAL)))
-    heard = stage.stream(head(), dribble(data, delay=0.004), end())
-    assert (heard.texts, heard.error) == (WHOLE, None)
+def test_a_byte_a_second_is_no_silence(stage_with: Any, eventually: Any) -> None:
+    """The idle clock, of two seconds, starts anew with each byte: a reply of half a minute is only slow."""
+    data = b'{"done":true,"message":{}}\n'
+    gates = [Gate() for _ in data]
+    steps = [step for at, gate in enumerate(gates) for step in (raw(data[at : at + 1]), wait(gate))]
+    with FakeClock() as clock:
+        stage = stage_with(timeout=Timeout(first=5, idle=2))
+        with stage.goes_on():
+            stream = stage.chat(head(framing="close"), *steps, close())
+            for sent, gate in enumerate(gates, 1):
+                eventually(lambda sent=sent: stream.stats.bytes == sent)
+                clock.advance(1.0)
+                gate.open()
+            assert next(stream).done
+            assert list(stream) == []
 
 
 def test_chunk_extensions_and_trailers_are_skipped(stage: Any) -> None:
@@ -138,8 +148,13 @@ def test_a_line_that_never_ends_breaks_the_stream(
     stage: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """There is a cap on a line; behind it the connection is cut, so that the server stops."""
+
+    class ShortLines(LineFramer):
+        def __init__(self) -> None:
+            super().__init__(1_000_000)
+
     with monkeypatch.context() as patch:
-        patch.setattr(_client, "LineFramer", functools.partial(LineFramer, 1_000_000))
+        patch.setattr(_client, "LineFramer", ShortLines)
         heard = stage.stream(head(), chunk(A), Forever())
     assert heard.texts == ["A"]
     assert type(heard.error) is StreamBroken
