@@ -1,114 +1,168 @@
-"""One measurement of one peer in a process of its own: `python peers.py SCENARIO PEER PORT` prints JSON.
+"""The peers: each is a function of the server's port that makes one client and returns its `chat`.
 
-A scenario is a function of a peer's `stream`, so that every peer does the same work; a peer is a function that opens a
-streaming chat and yields lists of text. What a peer needs is imported in its function only, so that none pays for another.
+`chat(model)` opens a streaming chat and returns an iterator of lists of text, so that every peer does the same work in a
+scenario. What a peer needs is imported in its function only, so that none pays for another. The official client and httpx
+get a pool without limit: with the default, 100 connections, the 101st stream waits for another to end.
 """
 
 from __future__ import annotations
 
 import json
 import socket
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
-Stream = Callable[[int, str], Iterator[list[str]]]
+Chat = Callable[[str], Iterator[list[str]]]
+Peer = Callable[[int], Chat]
+
+# Names, as the tables print them.
+US = "ollama_sync"
+PARTS = "ollama_sync, part by part"
+OFFICIAL = "ollama"
+OFFICIAL_ASYNC = "ollama, async"
+OPENAI = "openai"
+REQUESTS = "requests + ujson"
+HTTPX = "httpx + ujson"
+SOCKET = "socket + orjson"
 
 MESSAGES = [{"role": "user", "content": "hi"}]
-
-# Parts that a firehose pours: enough for a steady state, below a second.
-POURED = 100_000
-# Seconds for which the caller that looks 20 times a second is watched.
-WATCHED = 3.0
-LOOK = 0.05
+POOL = 2000
 
 
-def ollama_sync_tokens(port: int, model: str) -> Iterator[list[str]]:
-    """Return this SDK's stream by `tokens()`."""
+def ours(port: int) -> Any:
+    """Return a client of this SDK."""
     import ollama_sync
 
-    client = ollama_sync.Client(f"127.0.0.1:{port}")
-    return client.chat(model, MESSAGES, stream=True).tokens()
+    return ollama_sync.Client(f"127.0.0.1:{port}")
 
 
-def ollama_sync_parts(port: int, model: str) -> Iterator[list[str]]:
-    """Return this SDK's stream part by part, as a program written for the official client uses it."""
-    import ollama_sync
-
-    client = ollama_sync.Client(f"127.0.0.1:{port}")
-    for part in client.chat(model, MESSAGES, stream=True):
-        yield [part["message"]["content"]]
-
-
-def official(port: int, model: str) -> Iterator[list[str]]:
-    """Return the official client's stream; each next() is one part."""
+def official(port: int, kind: str = "Client") -> Any:
+    """Return a client of the official package."""
+    import httpx
     import ollama
 
-    client = ollama.Client(f"http://127.0.0.1:{port}")
-    for part in client.chat(model, MESSAGES, stream=True):
-        yield [part["message"]["content"]]
+    return getattr(ollama, kind)(f"http://127.0.0.1:{port}", limits=httpx.Limits())
 
 
-def bare_socket(port: int, model: str) -> Iterator[list[str]]:
-    """Return a bare socket loop with orjson: what no client can beat by much. It trusts one line per chunk."""
+def requests_session() -> Any:
+    """Return a session whose pool is large enough for a thousand threads."""
+    import requests
+
+    session = requests.Session()
+    session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=POOL))
+    return session
+
+
+def _ours_tokens(port: int) -> Chat:
+    client = ours(port)
+    return lambda model: client.chat(model, MESSAGES, stream=True).tokens()
+
+
+def _ours_parts(port: int) -> Chat:
+    """As a program that was written for the official client uses it."""
+    client = ours(port)
+
+    def chat(model: str) -> Iterator[list[str]]:
+        for part in client.chat(model, MESSAGES, stream=True):
+            yield [part["message"]["content"]]
+
+    return chat
+
+
+def _official(port: int) -> Chat:
+    client = official(port)
+
+    def chat(model: str) -> Iterator[list[str]]:
+        for part in client.chat(model, MESSAGES, stream=True):
+            yield [part["message"]["content"]]
+
+    return chat
+
+
+def official_async(port: int) -> Callable[[str], AsyncIterator[list[str]]]:
+    """Return the asynchronous chat of the official package; for `many` and `firehose`, which know what to do with it."""
+    client = official(port, "AsyncClient")
+
+    async def chat(model: str) -> AsyncIterator[list[str]]:
+        async for part in await client.chat(model, MESSAGES, stream=True):
+            yield [part["message"]["content"]]
+
+    return chat
+
+
+def _openai(port: int) -> Chat:
+    import openai
+
+    client = openai.OpenAI(base_url=f"http://127.0.0.1:{port}/v1", api_key="ollama")
+
+    def chat(model: str) -> Iterator[list[str]]:
+        for part in client.chat.completions.create(model=model, messages=MESSAGES, stream=True):
+            yield [part.choices[0].delta.content]
+
+    return chat
+
+
+def _requests(port: int) -> Chat:
+    import ujson
+
+    session, url = requests_session(), f"http://127.0.0.1:{port}/api/chat"
+
+    def chat(model: str) -> Iterator[list[str]]:
+        body = {"model": model, "messages": MESSAGES, "stream": True}
+        with session.post(url, json=body, stream=True) as response:
+            for line in response.iter_lines():
+                yield [ujson.loads(line)["message"]["content"]]
+
+    return chat
+
+
+def _httpx(port: int) -> Chat:
+    import httpx
+    import ujson
+
+    client = httpx.Client(limits=httpx.Limits(), timeout=None)
+    url = f"http://127.0.0.1:{port}/api/chat"
+
+    def chat(model: str) -> Iterator[list[str]]:
+        body = {"model": model, "messages": MESSAGES, "stream": True}
+        with client.stream("POST", url, json=body) as response:
+            for line in response.iter_lines():
+                yield [ujson.loads(line)["message"]["content"]]
+
+    return chat
+
+
+def _socket(port: int) -> Chat:
+    """What no client can beat by much. It trusts one line per chunk, checks nothing, and connects for each chat."""
     import orjson
 
-    body = json.dumps({"model": model, "messages": MESSAGES}).encode()
-    sock = socket.create_connection(("127.0.0.1", port))
-    sock.sendall(
-        b"POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-    )
     loads = orjson.loads
-    rest = sock.recv(65536).partition(b"\r\n\r\n")[2]
-    while True:
-        lines = rest.split(b"\n")
-        rest = lines.pop()
-        parts = [loads(line) for line in lines if line[:1] == b"{"]
-        if parts:
-            yield [text for part in parts if (text := part["message"]["content"])]
-            if parts[-1]["done"]:
-                break
-        rest += sock.recv(65536)
-    sock.close()
+
+    def chat(model: str) -> Iterator[list[str]]:
+        body = json.dumps({"model": model, "messages": MESSAGES, "stream": True}).encode()
+        head = b"POST /api/chat HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.sendall(head + body)
+            rest = sock.recv(65536).partition(b"\r\n\r\n")[2]
+            while True:
+                lines = rest.split(b"\n")
+                rest = lines.pop()
+                parts = [loads(line) for line in lines if line[:1] == b"{"]
+                if parts:
+                    yield [text for part in parts if (text := part["message"]["content"])]
+                    if parts[-1]["done"]:
+                        return
+                rest += sock.recv(65536)
+
+    return chat
 
 
-def firehose(stream: Stream, port: int) -> dict[str, float]:
-    """Pour, and count the processor time of the process for each part (all threads, kernel included)."""
-    for _ in stream(port, "pour:1000"):  # imports, pools, code caches
-        pass
-    cpu, wall = time.process_time(), time.perf_counter()
-    seen = sum(len(texts) for texts in stream(port, f"pour:{POURED}"))
-    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    assert POURED <= seen <= POURED + 1, seen
-    return {"cpu_us_per_part": cpu / POURED * 1e6, "wall_us_per_part": wall / POURED * 1e6}
-
-
-def looks(stream: Stream, port: int) -> dict[str, float]:
-    """Look 20 times a second for a while at a model that makes 333 tokens a second, and count what was seen.
-
-    A look is one `next()`: whatever that gives is all that a polling view gets per frame.
-    """
-    running = stream(port, f"pace:{int(WATCHED / 0.003) + 400}:0.003")
-    seen = len(next(running))
-    start = time.perf_counter()
-    while time.perf_counter() - start < WATCHED:
-        time.sleep(LOOK)
-        seen += len(next(running))
-    return {"tokens_per_second": seen / (time.perf_counter() - start)}
-
-
-PEERS: dict[str, Stream] = {
-    "ollama_sync": ollama_sync_tokens,
-    "ollama_sync, part by part": ollama_sync_parts,
-    "official ollama": official,
-    "bare socket + orjson": bare_socket,
+PEERS: dict[str, Peer] = {
+    US: _ours_tokens,
+    PARTS: _ours_parts,
+    OFFICIAL: _official,
+    OPENAI: _openai,
+    REQUESTS: _requests,
+    HTTPX: _httpx,
+    SOCKET: _socket,
 }
-SCENARIOS = {
-    "firehose": (firehose, list(PEERS)),
-    "looks": (looks, ["ollama_sync", "official ollama"]),
-}
-
-
-if __name__ == "__main__":
-    measure, _ = SCENARIOS[sys.argv[1]]
-    print(json.dumps(measure(PEERS[sys.argv[2]], int(sys.argv[3]))))
