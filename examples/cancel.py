@@ -1,6 +1,6 @@
-"""A stop button: one thread shows the answer, another ends it. The server stops generating at once.
+"""How does a stop button end an answer? By `cancel()`, from any thread; the server stops generating at once.
 
-What had arrived is still shown, then the loop ends as if the answer had: `cancel` is no error.
+What had arrived is still shown, then the loop ends as if the answer had: to cancel is no error.
 """
 
 from __future__ import annotations

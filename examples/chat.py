@@ -1,4 +1,4 @@
-"""The shortest program: ask a model something, and print the answer as it comes."""
+"""What is the shortest program? One that asks a model something, and prints the answer as it comes."""
 
 from __future__ import annotations
 

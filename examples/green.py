@@ -1,4 +1,4 @@
-"""The same code in a program that runs on gevent: a greenlet that waits for the model holds up no other greenlet."""
+"""What changes in a program that runs on gevent? Nothing: a greenlet that waits for the model holds up no other."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import ollama_sync as ollama
 
 ollama.monkey_patch()  # first thing, before the modules that are to be patched are imported
 
-import time  # noqa: E402 - after the patch
+import time
 
-import gevent  # noqa: E402 - after the patch
+import gevent
 
 ticks = 0
 

@@ -1,4 +1,4 @@
-"""One thread, many answers: `merge` gives batches of all of them as they arrive, whichever is first.
+"""How does one thread follow many answers? `merge` gives batches of all of them as they arrive, whichever is first.
 
 How many of them the server works on at a time is its own setting (OLLAMA_NUM_PARALLEL); the others wait in its queue.
 """
@@ -22,9 +22,7 @@ def main() -> None:
             texts[drink] += "".join(part.response or "" for part in batch)
             if batch[-1].done:
                 print(f"{drink}: {texts[drink]}")
-    except (
-        ollama.StreamsFailed
-    ) as failed:  # raised after the last stream: the others were delivered
+    except ollama.StreamsFailed as failed:  # raised at the end: the others were delivered
         for error in failed.errors:
             print(f"failed: {error}")
 

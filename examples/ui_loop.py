@@ -1,4 +1,4 @@
-"""A program that draws 20 frames a second: how does it show an answer without ever being held up by it?
+"""How does a program that draws 20 frames a second show an answer? By `poll()`, which never holds it up.
 
 Each frame asks `poll()` for all that has arrived, and gets [] when nothing has. No frame waits for the model, and the
 model never waits for a frame.
