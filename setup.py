@@ -26,11 +26,13 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     author="The ollama_sync authors",
-    license="MIT",
+    license_expression="MIT",
     license_files=["LICENSE"],
     keywords="ollama llm chat streaming gevent requests",
     classifiers=[
         "Development Status :: 4 - Beta",
+        "Framework :: Flask",
+        "Framework :: Pytest",
         "Intended Audience :: Developers",
         "Operating System :: OS Independent",
         "Programming Language :: Python :: 3",
@@ -48,7 +50,7 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["ollama_sync", "ollama_sync.*"]),
     package_data={"ollama_sync": ["py.typed"]},
-    # Each floor is installed and tested by the environment "floors" of tox.ini: keep the two lists alike.
+    # Each floor is installed and tested by the environment "mindeps" of tox.ini: keep the two lists alike.
     install_requires=[
         "gevent>=24.10.1",
         "greenlet>=3.5",
@@ -61,8 +63,13 @@ setup(
     extras_require={
         "flask": ["flask>=3.0"],
         "cli": ["rich>=13.0"],
+        "otel": ["opentelemetry-api>=1.33"],
         "test": ["pytest>=8.3", "responses>=0.25"],
     },
-    entry_points={"console_scripts": ["ollama-sync = ollama_sync.cli:main"]},
+    entry_points={
+        "console_scripts": ["ollama-sync = ollama_sync.cli:main"],
+        # Named as the module, see there.
+        "pytest11": ["ollama_sync.pytest_plugin = ollama_sync.pytest_plugin"],
+    },
     zip_safe=False,
 )

@@ -23,11 +23,25 @@ from ollama_sync._hub import allocate_lock, shared_hub
 from ollama_sync.testing import MockOllama
 
 # Other work on the machine makes a single example slow; a hang is caught by the time limit of the test.
-settings.register_profile("suite", deadline=None, print_blob=True)
-settings.load_profile("suite")
+settings.register_profile("thorough", deadline=None, print_blob=True)
+# Every environment of tox but one asks for this, by `--hypothesis-profile quick`; examples differ from run to run.
+settings.register_profile("quick", parent=settings.get_profile("thorough"), max_examples=20)
+settings.load_profile("thorough")
 
 # Seconds that what a test has closed may need to go: threads end and sockets close behind the caller's back.
 _PATIENCE = 2.0
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what only looks at processes of its own: the patched environments leave it out."""
+    if isinstance(item, pytest.Function) and {"in_process", "at_terminal"} & {*item.fixturenames}:
+        item.add_marker("own_process")
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector leave out what was there before the first test: half a second a time is saved."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

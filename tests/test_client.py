@@ -7,6 +7,7 @@ What the bodies of calls look like is in `test_client_bodies`; the clocks are in
 from __future__ import annotations
 
 import base64
+import gc
 import json
 import os
 import signal
@@ -15,8 +16,10 @@ import ssl
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import gevent
@@ -36,6 +39,7 @@ from ollama_sync import (
     StreamBroken,
     VersionResponse,
 )
+from ollama_sync._hub import shared_hub
 from ollama_sync.testing import (
     Gate,
     MockOllama,
@@ -566,7 +570,9 @@ def test_closing_one_client_leaves_others_alone(server: MockOllama, client: Clie
 
 
 INTERRUPTED = """
-import sys, ollama_sync
+import signal, sys, ollama_sync
+# A shell that starts the tests in the background has SIGINT ignored, and this process has inherited that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 client = ollama_sync.Client(sys.argv[1])
 try:
     client.chat("m", [{"role": "user", "content": "hi"}])
@@ -576,6 +582,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.own_process
 def test_ctrl_c_ends_a_call_that_waits(server: MockOllama) -> None:
     """The caller gets its KeyboardInterrupt at once, the server sees the request go, and the client is good for more."""
     gate = Gate("the call waits")
@@ -597,6 +604,61 @@ def test_ctrl_c_ends_a_call_that_waits(server: MockOllama) -> None:
             assert program.wait(10) == 0
         finally:
             program.kill()
+
+
+class Interruption:
+    """Ctrl-C before a certain line of the SDK that the calling thread runs; counts the lines meanwhile.
+
+    Args:
+        at: the number of the line, from 1; 0 for none.
+    """
+
+    FILES = ("_client.py", "_exchange.py", "_stream.py")
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.lines = 0
+        self.lines_before_waiting = 0
+
+    def __enter__(self) -> Interruption:
+        self._before = sys.gettrace()
+        sys.settrace(self._trace)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        sys.settrace(self._before)
+
+    def _trace(self, frame: FrameType, event: str, arg: object) -> Any:
+        if frame.f_code.co_filename.endswith("_waiter.py") and frame.f_code.co_name == "wait":
+            self.lines_before_waiting = self.lines
+        if not frame.f_code.co_filename.endswith(self.FILES):
+            return None
+        if event == "line":
+            self.lines += 1
+            if self.lines == self.at:
+                raise KeyboardInterrupt
+        return self._trace
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_interrupt_leaves_no_call_behind(
+    server: MockOllama, client: Client, stream: bool, eventually: Any
+) -> None:
+    """Wherever Ctrl-C hits the caller on its way into a call: the request is not left running."""
+    with Interruption(0) as dry:
+        answer: Any = client.chat("m", stream=stream)
+    if stream:
+        answer.close()
+    gate = Gate("never")
+    server.on("POST", "/api/chat", lambda request: [wait(gate), reply(DONE)])
+    for line in range(1, dry.lines_before_waiting + 1):
+        with warnings.catch_warnings():
+            # A stream that was made and never given to anybody says so when it is dropped.
+            warnings.simplefilter("ignore", ResourceWarning)
+            with pytest.raises(KeyboardInterrupt), Interruption(line):
+                client.chat("m", stream=stream)
+            gc.collect()
+        eventually(lambda: shared_hub().jobs == 0)
 
 
 # --- side by side

@@ -22,7 +22,7 @@ from ollama_sync import (
     WaitTimeout,
     _client,
 )
-from ollama_sync._exchange import Exchange
+from ollama_sync._exchange import Exchange, Settings
 from ollama_sync.testing import (
     Gate,
     MockOllama,
@@ -260,7 +260,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> list[Timeout]:
 
     class Seen(Exchange):
         def __init__(self, *arguments: Any) -> None:
-            seen.append(arguments[-1].timeout)
+            seen.extend(one.timeout for one in arguments if isinstance(one, Settings))
             super().__init__(*arguments)
 
     monkeypatch.setattr(_client, "Exchange", Seen)

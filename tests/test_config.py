@@ -583,6 +583,7 @@ def test_parsing_does_not_read_the_environment() -> None:
         assert api_key_for(parse_host("ollama.com"), None, None) is None
 
 
+@pytest.mark.own_process
 def test_importing_it_is_light() -> None:
     """Importing the module loads no network library."""
     program = (

@@ -104,6 +104,7 @@ def test_a_wrong_environment_is_an_error_of_the_call(
     assert len(ollama_sync.list().models) == 1
 
 
+@pytest.mark.own_process
 def test_an_import_reads_no_environment_and_connects_nowhere() -> None:
     """A program may set the environment after its imports."""
     script = (
@@ -151,6 +152,7 @@ print(status, ollama_sync.version().version)
 """
 
 
+@pytest.mark.own_process
 @pytest.mark.parametrize(
     "before",
     ["", "ollama_sync.version()", "kept = ollama_sync.chat('m', stream=True); next(kept)"],
@@ -191,6 +193,7 @@ print(status)
 """
 
 
+@pytest.mark.own_process
 def test_a_fork_while_the_client_is_being_made_leaves_the_child_free(server: MockOllama) -> None:
     """What another thread was doing at the fork never ends in the child: nothing may wait for it."""
     assert run(FORK_MEANWHILE, server.url) == "0.33.0\n0\n"

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ollama_sync import ChatResponse, GenerateResponse, ListResponse, Timeout, VersionResponse
+from ollama_sync import (
+    ChatResponse,
+    GenerateResponse,
+    ListResponse,
+    Timeout,
+    VersionResponse,
+    _endpoints,
+)
 from ollama_sync._endpoints import CHAT, GENERATE, LIST, VERSION, Endpoint, StreamKind
 
 
@@ -50,6 +57,18 @@ def test_the_table(
     assert (endpoint.stream is not None) is streams
     if endpoint.stream is not None:
         assert endpoint.stream.timeout == Timeout(10, 600, 300, None)
+
+
+def test_which_calls_may_be_made_twice() -> None:
+    """Each call that does not only look is named here, so that none is forgotten: these do no harm, those do."""
+    table = [row for row in vars(_endpoints).values() if isinstance(row, Endpoint)]
+    for row in table:
+        assert row.safe or row.method not in ("GET", "HEAD"), row.verb
+    changing = {row.verb: row.safe for row in table if row.method not in ("GET", "HEAD")}
+    again = "chat generate embed embeddings systemone show copy pull create_blob whoami"
+    again += " local_web_search local_web_fetch web_search web_fetch"
+    once = "delete push create signout"
+    assert changing == {**dict.fromkeys(again.split(), True), **dict.fromkeys(once.split(), False)}
 
 
 @pytest.mark.parametrize(

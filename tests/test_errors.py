@@ -116,6 +116,19 @@ def test_copying_keeps_text_and_facts(error: OllamaError) -> None:
     )
 
 
+@pytest.mark.parametrize("error", EXAMPLES, ids=repr)
+def test_the_text_tells_more_than_one_attempt(error: OllamaError) -> None:
+    """One attempt is not worth a word, more are told with their time; and the number goes along to another process."""
+    tried = copy.copy(error)
+    assert (tried.attempts, tried.elapsed) == (1, None)
+    assert "attempt" not in str(tried)
+    tried.attempts, tried.elapsed = 3, 2.06
+    if not isinstance(error, StreamsFailed):  # whose errors tell each their own
+        assert str(tried) == f"{error} (3 attempts in 2.1 s)"
+    twin = pickle.loads(pickle.dumps(tried))
+    assert (twin.attempts, twin.elapsed, str(twin)) == (3, 2.06, str(tried))
+
+
 def test_notes_survive_pickling() -> None:
     """What a program has added to an error goes along."""
     error = HubError("stopped")

@@ -28,7 +28,7 @@ from ollama_sync import (
     WaitTimeout,
     _exchange,
 )
-from ollama_sync._hub import shared_hub
+from ollama_sync._hub import allocate_lock, shared_hub
 from ollama_sync.testing import (
     Gate,
     MockOllama,
@@ -177,6 +177,31 @@ def test_activity_winds_the_idle_clock(server: MockOllama) -> None:
         assert chat(client).result().message.content == "a" * 8
 
 
+def test_what_came_while_the_hub_was_held_up_is_no_silence(server: MockOllama) -> None:
+    """A thread that keeps the interpreter to itself for longer than `idle` does not make the server late."""
+    more, sent = Gate("the rest"), Gate("sent")
+    server.script(
+        [head(), chunk(part("a")), wait(more), chunk(part("b")), chunk(FINAL), end(), wait(sent)]
+    )
+    held, busy = allocate_lock(), allocate_lock()
+    held.acquire()
+    busy.acquire()
+    with Client(server.url, timeout=Timeout(idle=0.5)) as client:
+        running = chat(client)
+        assert next(running).message.content == "a"
+        shared_hub().call_soon(held.release)
+        shared_hub().call_soon(busy.acquire)
+        assert held.acquire(True, 5)
+        try:
+            more.open()
+            sent.wait_reached(5)
+            time.sleep(0.6)
+        finally:
+            busy.release()
+        assert running.result().message.content == "ab"
+    sent.open()
+
+
 def test_a_pause_for_a_slow_caller_is_not_the_servers_silence(
     server: MockOllama, eventually: Eventually
 ) -> None:
@@ -186,7 +211,7 @@ def test_a_pause_for_a_slow_caller_is_not_the_servers_silence(
     with Client(server.url, timeout=Timeout(idle=0.05), max_buffered=10_000) as client:
         running = chat(client)
         exchange = running._exchange
-        eventually(lambda: exchange._paused)
+        eventually(lambda: exchange._clocks._paused)
         # Four times the idle clock pass before the caller goes on.
         shared_hub().call(gevent.sleep, 0.2)
         assert running.error is None
@@ -263,7 +288,7 @@ def test_a_slow_caller_pauses_its_own_stream_and_no_other(
     limit = 100_000
     with Client(server.url, max_buffered=limit) as client:
         slow = chat(client)
-        eventually(lambda: slow._exchange._paused)
+        eventually(lambda: slow._exchange._clocks._paused)
         assert len(list(chat(client))) == 4
         buffered = slow.stats.buffered
         # One read more than the limit, at most.
@@ -285,7 +310,7 @@ def test_a_paused_stream_can_be_cancelled(server: MockOllama, eventually: Eventu
     server.script([head(), chunk(lines), silence()])
     with Client(server.url, max_buffered=10_000) as client:
         running = chat(client)
-        eventually(lambda: running._exchange._paused)
+        eventually(lambda: running._exchange._clocks._paused)
         running.cancel()
         assert all(one.message.content for one in running)
         server.wait_disconnect()

@@ -283,6 +283,7 @@ def test_a_status_that_is_no_success_raises_with_status_and_body(server: MockOll
     assert (raised.value.status_code, raised.value.error) == (418, "the whole body")
 
 
+@pytest.mark.once
 def test_1000_chunks_at_3_ms_arrive_at_their_own_rate_while_the_caller_looks_20_times_a_second() -> (
     None
 ):

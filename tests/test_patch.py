@@ -9,6 +9,8 @@ import pytest
 
 from ollama_sync.testing import Gate, MockOllama, chunk, end, head, reply, wait
 
+pytestmark = pytest.mark.own_process
+
 # The call in the main greenlet can only end when another greenlet, in the same thread, has made a call of its own.
 TOGETHER = """
 import threading, time, gevent, ollama_sync

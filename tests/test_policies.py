@@ -234,6 +234,10 @@ ALL = Timeout(connect=10, first=60, idle=30, total=100)
         (Timeout(idle=30, total=None), Marks(0.0, 2.0, 3.0, 20.0, paused=True), None),
         (Timeout(first=60), Marks(0.0, 2.0, 3.0, paused=True), Expiry(63.0, "first", 60)),
         # None, and what is not given, does not run.
+        # A further attempt has a connect clock of its own, and a first one; the total one goes on.
+        (ALL, Marks(0.0, repeated=50.0), Expiry(60.0, "connect", 10)),
+        (ALL, Marks(0.0, repeated=95.0), Expiry(100.0, "total", 100)),
+        (ALL, Marks(0.0, 21.0, repeated=20.0), Expiry(81.0, "first", 60)),
         (Timeout.of(None), Marks(0.0), None),
         (Timeout(), Marks(0.0), None),
         (Timeout(), Marks(0.0, 1.0, 2.0, 3.0), None),

@@ -24,6 +24,7 @@ from ollama_sync import (
     StreamBroken,
     UsageError,
 )
+from ollama_sync._hub import allocate_lock, shared_hub
 from ollama_sync.testing import (
     Gate,
     MockOllama,
@@ -383,6 +384,25 @@ def test_a_dropped_stream_cancels_itself_and_warns(
     server.wait_disconnect()
 
 
+def test_a_cancelled_stream_may_be_dropped(server: MockOllama, client: Client, gate: Gate) -> None:
+    """Whoever cancels has said what becomes of the rest, though the hub has not got to it yet."""
+    server.script([head(), chunk(part("a")), wait(gate)])
+    running = chat(client)
+    next(running)
+    busy = allocate_lock()
+    busy.acquire()
+    shared_hub().call_soon(busy.acquire)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            running.cancel()
+            del running
+            gc.collect()
+    finally:
+        busy.release()
+    server.wait_disconnect()
+
+
 def test_a_stream_left_at_its_final_part_does_not_warn(client: Client) -> None:
     """`if part.done: break` is a proper end."""
     with warnings.catch_warnings():
@@ -447,7 +467,7 @@ def test_tokens_of_parts_without_text_are_refused(client: Client) -> None:
     """A stream whose parts have no text says so, and what to use."""
     running = chat(client)
     kind = running._kind
-    running._kind = type(kind)(None, kind.accumulate, kind.is_terminal, kind.timeout)
+    running._kind = type(kind)(None, None, kind.accumulate, kind.is_terminal, kind.timeout)
     with running, pytest.raises(UsageError, match="batches"):
         running.tokens()
 

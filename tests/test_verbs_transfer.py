@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +20,7 @@ SIZE = 5_000_000
 def model_file(tmp_path: Path) -> Path:
     """A file of some megabytes whose every byte counts."""
     path = tmp_path / "model.gguf"
-    path.write_bytes(b"".join(number.to_bytes(4, "big") for number in range(SIZE // 4)))
+    path.write_bytes(array("I", range(SIZE // 4)))
     return path
 
 

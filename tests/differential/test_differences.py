@@ -90,6 +90,20 @@ def test_default_timeouts() -> None:
     assert others == (10.0, None, None)
 
 
+def test_dead_connections(recorder: MockOllama) -> None:
+    """A server that hangs up when a kept connection is used again is asked once more over a new one."""
+    for package in (official, ollama_sync):
+        recorder.reset()
+        with package.Client(recorder.url) as client:
+            client.list()
+            recorder.script([raw(b"")])
+            if package is official:
+                with pytest.raises(httpx.RemoteProtocolError):
+                    client.chat("m", HI)
+            else:
+                assert client.chat("m", HI).done
+
+
 def test_client_arguments(recorder: MockOllama) -> None:
     """What the official client hands on to httpx has no meaning here, and is a TypeError."""
     for name in ("transport", "auth", "cookies", "limits", "event_hooks", "follow_redirects"):
@@ -129,6 +143,21 @@ def test_redirects_keep_post(recorder: MockOllama) -> None:
         client.show("m")
     methods = [(request.method, bool(request.body)) for request in recorder.requests]
     assert methods == [("POST", True), ("GET", False), ("POST", True), ("POST", True)]
+
+
+def test_redirects_drop_headers(recorder: MockOllama) -> None:
+    """What the caller's headers say to one origin is not said to another; the official client tells it to any."""
+    given = {"X-Gateway": "for the first"}
+    with MockOllama() as other:
+        recorder.reset()
+        recorder.on("GET", "/api/tags", [reply(b"", 307, {"Location": f"{other.url}/api/tags"})])
+        for package in (official, ollama_sync):
+            with package.Client(recorder.url, headers=given) as client:
+                client.list()
+        theirs, mine = (request.headers for request in other.requests)
+    assert theirs["x-gateway"] == "for the first"
+    assert mine.get("x-gateway") is None
+    assert mine["accept"] == "application/json"
 
 
 def test_streams_start_at_once(recorder: MockOllama) -> None:

@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import doctest
 import importlib
-import importlib.util
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+import ollama_sync
+
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 
 
-def _builder() -> ModuleType:
-    """Load the script that builds the page; `docs` is no package."""
-    spec = importlib.util.spec_from_file_location("build_api", ROOT / "docs" / "build_api.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look there for what their annotations mean
-    spec.loader.exec_module(module)
-    return module
+def _imported(name: str) -> Any:
+    """Import what builds the page, as the script does that stands beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "docs")
+        return importlib.import_module(name)
 
 
-build_api = _builder()
-ENTRIES = build_api.entries()
+build_api = _imported("build_api")
+page = _imported("api_page.page")
+ENTRIES = page.entries()
+SHOWN_TOGETHER = [entry for entry in ENTRIES if entry.kind in page.SHOWN_ON]
+SHOWN_ALONE = [entry for entry in ENTRIES if entry.kind not in page.SHOWN_ON]
+
+
+def _id(entry: Any) -> str:
+    return f"{entry.module}.{entry.name}"
 
 
 def test_the_page_is_up_to_date() -> None:
     """What is on the page is what `python docs/build_api.py` writes, on whatever Python it runs."""
     written = build_api.PAGE.read_text(encoding="utf-8")
-    assert written == build_api.page(), "run: python docs/build_api.py"
+    assert written == page.page(), "run: python docs/build_api.py"
     assert build_api.main(["--check"]) == 0
 
 
@@ -42,20 +48,20 @@ def test_an_outdated_page_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """`--check` fails, tells what to run and writes nothing when the page is missing or differs; without it, it is written."""
-    page = tmp_path / "api.md"
-    monkeypatch.setattr(build_api, "PAGE", page)
+    outdated = tmp_path / "api.md"
+    monkeypatch.setattr(build_api, "PAGE", outdated)
     assert build_api.main(["--check"]) == 1
-    assert not page.exists()
-    page.write_text("# Old\n", encoding="utf-8")
+    assert not outdated.exists()
+    outdated.write_text("# Old\n", encoding="utf-8")
     assert build_api.main(["--check"]) == 1
     assert "python docs/build_api.py" in capsys.readouterr().err
-    assert page.read_text(encoding="utf-8") == "# Old\n"
+    assert outdated.read_text(encoding="utf-8") == "# Old\n"
     assert build_api.main([]) == 0
     assert build_api.main(["--check"]) == 0
     assert build_api.main(["--chekc"]) == 2
 
 
-@pytest.mark.parametrize("module", build_api.MODULES)
+@pytest.mark.parametrize("module", page.MODULES)
 def test_every_public_name_is_on_the_page(module: str) -> None:
     """The page has each name of `__all__` once, with a heading of its own, and no other name."""
     listed = [entry for entry in ENTRIES if entry.module == module]
@@ -65,8 +71,32 @@ def test_every_public_name_is_on_the_page(module: str) -> None:
         assert headings.count(f"### {entry.heading}") == 1
 
 
-@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry.module}.{entry.name}")
-def test_every_public_name_has_an_example_that_runs(entry: Any) -> None:
+def test_every_public_module_is_on_the_page() -> None:
+    """A module whose name has no underscore is public; what it has is on the page, or on that of the package."""
+    names = {name for _, name, _ in pkgutil.iter_modules(ollama_sync.__path__, "ollama_sync.")}
+    public = {name for name in names if not name.rpartition(".")[2].startswith("_")}
+    # What these have is exported by the package, but for the command line, which has a page of its own.
+    public -= {f"ollama_sync.{name}" for name in ("cli", "errors", "modelfile", "types")}
+    assert {"ollama_sync", *public} == set(page.MODULES)
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=_id)
+def test_every_public_name_says_what_it_is_for(entry: Any) -> None:
+    """Each public name, of whatever kind, has a docstring that begins with one line."""
+    first, *rest = entry.doc.splitlines() or [""]
+    assert first.endswith("."), first
+    assert not rest or rest[0] == ""
+
+
+@pytest.mark.parametrize("entry", SHOWN_TOGETHER, ids=_id)
+def test_what_has_no_example_is_shown_on_a_page(entry: Any) -> None:
+    """An event or a fixture, which nobody makes, is told of on the page that shows how they are used; its code is tested."""
+    text = (ROOT / "docs" / page.SHOWN_ON[entry.kind]).read_text(encoding="utf-8")
+    assert f"`{entry.name}`" in text
+
+
+@pytest.mark.parametrize("entry", SHOWN_ALONE, ids=_id)
+def test_every_other_name_has_an_example_that_runs(entry: Any) -> None:
     """Each public name has an `Example:`, which is run whole and does what it says; that of a function calls it."""
     assert entry.example, "no Example: in its docstring"
     assert entry.kind != "functions" or f"{entry.name}(" in entry.example

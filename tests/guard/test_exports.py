@@ -134,6 +134,7 @@ def _python(code: str) -> str:
     return done.stdout
 
 
+@pytest.mark.own_process
 def test_importing_runs_nothing() -> None:
     """`import ollama_sync` imports nothing heavy, none of its own rooms but those it states, and starts no thread."""
     # What an interpreter imports for itself, `coverage` or a site hook say, is not ours.
@@ -144,6 +145,7 @@ def test_importing_runs_nothing() -> None:
     assert found["threads"] == 1
 
 
+@pytest.mark.own_process
 def test_importing_and_using_patches_nothing() -> None:
     """The modules of the program that embeds the SDK are as they were, after an import and after a call."""
     code = """
@@ -161,6 +163,7 @@ print(changed)
     assert found in ("[]", "['_counter']")
 
 
+@pytest.mark.own_process
 def test_monkey_patch_patches() -> None:
     """`monkey_patch` right after the import makes the standard library cooperative, and nothing complains."""
     code = """

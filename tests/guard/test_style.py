@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 LONGEST = 400
 _IGNORE = re.compile(r"#\s*(type:\s*ignore|noqa|pragma:\s*no cover)(.*)")
 # A code where the kind has codes, then words: "[arg-type]  # the stub is older", ": S310  # loopback only".

@@ -65,6 +65,7 @@ def test_every_field_of_every_class_can_be_read() -> None:
             assert getattr(cls.view({field.wire: None}), field.name) is None
 
 
+@pytest.mark.own_process
 def test_annotations_are_not_evaluated_at_import() -> None:
     """Import makes the classes only; the first read of a field evaluates its class."""
     code = (
