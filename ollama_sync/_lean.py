@@ -86,5 +86,6 @@ def _decode(decode: Any, lines: bytes) -> list[Any]:
         parts: list[Any] = decode(lines)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return []
-    # Two objects on one line pass for two lines.
-    return parts if len(parts) == lines.count(b"\n") else []
+    # Two objects on one line, or one on two lines, are the parts' business: here each newline but the last parts two objects.
+    is_plain = lines.count(b"\n") == lines.count(b"}\n{") + 1 == len(parts) and lines[-1:] == b"\n"
+    return parts if is_plain else []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import select
 import socket
 import ssl
 import threading
@@ -295,18 +296,22 @@ class Proxy:
                 origin.sendall(opening)
             else:
                 client.sendall(b"HTTP/1.1 200 Go\r\n\r\n")
-            upward = threading.Thread(target=_pump, args=(client, origin))
-            upward.start()
-            _pump(origin, client)
-            upward.join(PATIENCE)
+            _copy_both_ways(client, origin)
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    """Copy until either side ends, then end both; gevent's TLS socket has no attributes left when the other pump did that."""
-    with contextlib.suppress(OSError, AttributeError):
-        while data := source.recv(65536):
-            target.sendall(data)
-    for sock in (source, target):
+def _copy_both_ways(one: socket.socket, other: socket.socket) -> None:
+    """Copy until either side ends, then end both. In one thread: an SSL object of OpenSSL may not be used by two at once."""
+    other_way = {one: other, other: one}
+    with contextlib.suppress(OSError):
+        while True:
+            # What TLS has decrypted already is not on the socket any more.
+            ready = [sock for sock in other_way if isinstance(sock, ssl.SSLSocket) and sock.pending()]
+            for source in ready or select.select([*other_way], [], [], PATIENCE)[0]:
+                data = source.recv(65536)
+                if not data:
+                    raise ConnectionError("over")
+                other_way[source].sendall(data)
+    for sock in other_way:
         with contextlib.suppress(OSError):
             sock.shutdown(socket.SHUT_RDWR)
 
