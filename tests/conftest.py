@@ -23,9 +23,14 @@ from ollama_sync._hub import allocate_lock, shared_hub
 from ollama_sync.testing import MockOllama
 
 # Other work on the machine makes a single example slow; a hang is caught by the time limit of the test.
-settings.register_profile("thorough", deadline=None, print_blob=True)
-# Every environment of tox but one asks for this, by `--hypothesis-profile quick`; examples differ from run to run.
+settings.register_profile("thorough", deadline=None, print_blob=True, derandomize=True)
+# Every environment of tox but one asks for this, by `--hypothesis-profile quick`.
 settings.register_profile("quick", parent=settings.get_profile("thorough"), max_examples=20)
+# What the two above try is the same each time, so that a change is judged by itself. This one, by `tox -e search`, looks for
+# what nobody has seen yet.
+settings.register_profile(
+    "search", deadline=None, print_blob=True, derandomize=False, max_examples=5000
+)
 settings.load_profile("thorough")
 
 # Seconds that what a test has closed may need to go: threads end and sockets close behind the caller's back.

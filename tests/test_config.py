@@ -341,7 +341,8 @@ def test_requests_reads_the_same_host(text: str) -> None:
         host = quietly(text)
     except RequestError:
         return
-    if host.hostname.isascii():
+    # urllib3 takes the zone "25" for an escape, and then for none.
+    if host.hostname.isascii() and not host.hostname.endswith("%25"):
         prepared = requests.Request("GET", host.url + "/api/tags").prepare()
         assert keeps_key(host, str(prepared.url))
 

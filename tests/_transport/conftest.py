@@ -305,7 +305,9 @@ def _copy_both_ways(one: socket.socket, other: socket.socket) -> None:
     with contextlib.suppress(OSError):
         while True:
             # What TLS has decrypted already is not on the socket any more.
-            ready = [sock for sock in other_way if isinstance(sock, ssl.SSLSocket) and sock.pending()]
+            ready = [
+                sock for sock in other_way if isinstance(sock, ssl.SSLSocket) and sock.pending()
+            ]
             for source in ready or select.select([*other_way], [], [], PATIENCE)[0]:
                 data = source.recv(65536)
                 if not data:

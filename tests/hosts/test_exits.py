@@ -20,6 +20,10 @@ if sys.argv[1:] == ["patched"]:
     monkey.patch_all()
 import ollama_sync
 
+# As from a terminal: who starts the tests in the background may have these ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
 client = ollama_sync.Client()
 HI = [{"role": "user", "content": "hi"}]
 

@@ -38,6 +38,8 @@ from ollama_sync import __version__
 from ollama_sync._hub import shared_hub
 
 THREADS = 16
+# Seconds that what has ended may need to be gone.
+SETTLING = 10.0
 # By how much the end may exceed what was held after the warm-up. The allocator keeps now more, now less, and caches fill: what
 # a leak would add is some ten times as much in ten minutes.
 MAY_GROW = {"rss": 8 * 1024 * 1024, "blocks": 10_000}
@@ -67,6 +69,24 @@ def hold() -> Held:
         greenlets=sum(isinstance(found, greenlet.greenlet) for found in gc.get_objects()),
         jobs=shared_hub().jobs,
     )
+
+
+def settled(before: Held | None) -> Held:
+    """Look until no more is held, by number, than after the round before; for a bounded time.
+
+    What ended does so behind the callers' backs: jobs of streams that were dropped, and the main greenlet of a thread, which
+    greenlet takes away some time after the thread.
+    """
+    deadline = time.monotonic() + SETTLING
+    while True:
+        held = hold()
+        more = before is not None and any(
+            getattr(held, name) > getattr(before, name)
+            for name in ("descriptors", "threads", "greenlets")
+        )
+        if not (held.jobs or more) or time.monotonic() > deadline:
+            return held
+        time.sleep(0.05)
 
 
 class Record:
@@ -166,9 +186,6 @@ def run_round(record: Record, seed: str, seconds: float) -> None:
         for thread in threads:
             thread.join()
         clients.close()
-    deadline = time.monotonic() + PATIENCE
-    while shared_hub().jobs and time.monotonic() < deadline:
-        time.sleep(0.01)  # what was dropped or cancelled is ending behind the callers' backs
 
 
 def grown(rounds: list[Held]) -> list[str]:
@@ -233,7 +250,7 @@ def main() -> int:
     while time.monotonic() - began < seconds and not record.wrong:
         faulthandler.dump_traceback_later(each + 3 * PATIENCE, exit=True)  # a hang
         run_round(record, f"{options.seed}/{len(rounds)}", each)
-        rounds.append(hold())
+        rounds.append(settled(rounds[-1] if rounds else None))
     faulthandler.cancel_dump_traceback_later()
     if not record.wrong:
         record.wrong += grown(rounds)
