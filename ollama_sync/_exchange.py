@@ -30,6 +30,7 @@ from ollama_sync._hub import (
     Hub,
     HubEvent,
     Killed,
+    Waiter,
     new_waiter,
 )
 from ollama_sync._policies import BatchPolicy, Timeout
@@ -136,7 +137,7 @@ class Exchange:
         """
         waiter = new_waiter()
         channel = self.channel
-        channel.listen(waiter.wake)
+        self.listen(waiter)
         try:
             if self._watch is not None:
                 self._watch.began()
@@ -145,13 +146,18 @@ class Exchange:
                 waiter.wait(None)
         except BaseException as error:
             if not self._hub.call_soon(self._abort, CANCELLED):
-                # The hub does not run, so nobody else ends it.
+                # The hub does not run, so nobody else ends it, and nobody is to be woken by it.
+                channel.unlisten()
                 self._finish(Failed(error) if isinstance(error, OllamaError) else CANCELLED)
             raise
         finally:
             channel.unlisten()
         if isinstance(channel.ended, Failed) and not channel.buffered:
             raise channel.ended.error
+
+    def listen(self, waiter: Waiter) -> None:
+        """Have `waiter` woken when there is something to take, until `channel.unlisten`. The caller's thread."""
+        self.channel.listen(partial(self._hub.wake, waiter))
 
     def cancel(self) -> None:
         """End it: what had arrived is still delivered. Any thread, also a finalizer; never blocks."""
@@ -172,7 +178,7 @@ class Exchange:
         channel = self.channel
         try:
             self.start()
-            channel.listen(waiter.wake)
+            self.listen(waiter)
             while channel.ended is None:
                 waiter.wait(None if tick is None else _TICK)
                 if tick is not None:

@@ -237,7 +237,7 @@ class Reader:
     def _wait(self, is_ready: Callable[[], object], timeout: float | None) -> None:
         """Sleep until the hub calls, at most `timeout` seconds."""
         waiter = new_waiter()
-        self._channel.listen(waiter.wake)
+        self.exchange.listen(waiter)
         try:
             # Looked at after `listen`: what the hub did before it could call us is seen here.
             if not is_ready():

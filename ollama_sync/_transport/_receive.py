@@ -29,6 +29,7 @@ from gevent.hub import Waiter
 _EVENT = struct.Struct("=IQ" if platform.machine() == "x86_64" else "@IQ")
 # Once for each arrival of data, or of the peer's end, and not for as long as it is there.
 _ARRIVALS = 0x1 | 0x2000 | 1 << 31  # EPOLLIN | EPOLLRDHUP | EPOLLET
+_ENDINGS = 0x8 | 0x10 | 0x2000  # EPOLLERR | EPOLLHUP | EPOLLRDHUP
 _ADD, _DELETE = 1, 2
 _MOST_EVENTS = 256
 
@@ -84,15 +85,21 @@ class Receiver:
         self._fd: int = sock.fileno()
         self._readiness: _Readiness | None = None  # from the first wait on
         self._has_news = False
+        self._is_drained = False
+        self._is_ending = False  # the peer has closed, or the connection has failed
         self._sleeper: Any = None
 
     def receive(self) -> bytes:
         """See `GeventReceiver.receive`."""
+        if self._is_drained and not self._is_ending:
+            self._wait()
         while True:
             # Cleared before the call: what arrives from here on is reported anew.
             self._has_news = False
             size = _calls.recv(self._fd, _buffer, _READ_SIZE, native_socket.MSG_DONTWAIT)
             if size >= 0:
+                # A read that is not filled has left nothing (epoll(7), on edge triggering), so that a call can be saved.
+                self._is_drained = size < _READ_SIZE
                 return ctypes.string_at(_buffer, size)
             code = ctypes.get_errno()
             if code == errno.EAGAIN:
@@ -106,9 +113,11 @@ class Receiver:
             self._readiness.remove(self._fd)
             self._readiness = None
 
-    def wake(self) -> None:
+    def wake(self, *, is_ending: bool) -> None:
         """Note that something has arrived, and go on reading if that is waited for. In the loop's callback."""
         self._has_news = True
+        # It may have been reported together with data, and is reported once.
+        self._is_ending |= is_ending
         if self._sleeper is not None:
             self._sleeper.switch(None)
 
@@ -152,11 +161,11 @@ class _Readiness:
     def _ring(self) -> None:
         count = _calls.epoll_wait(self._fd, self._events, _MOST_EVENTS, 0)
         events = self._events.raw[: max(count, 0) * _EVENT.size]
-        for _, fd in _EVENT.iter_unpack(events):
+        for flags, fd in _EVENT.iter_unpack(events):
             # One that was read before it may have ended this one's call.
             receiver = self._receivers.get(fd)
             if receiver is not None:
-                receiver.wake()
+                receiver.wake(is_ending=flags & _ENDINGS != 0)
 
     def __del__(self) -> None:
         os.close(self._fd)
