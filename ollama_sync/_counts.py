@@ -44,8 +44,8 @@ class Tally:
         self._parts += count
         if self._last_part is None:
             self._first_part = now
-        else:
-            self._longest_gap = max(self._longest_gap, now - self._last_part)
+        elif now - self._last_part > self._longest_gap:
+            self._longest_gap = now - self._last_part
         self._last_part = now
 
     def end(self, now: float) -> None:

@@ -214,23 +214,22 @@ class Reader:
         return self._complete or self._kind.is_terminal is None
 
     @property
-    def _waiting(self) -> int:
-        """Parts decoded and not yet handed over."""
-        return len(self._ready) - self._position
-
-    @property
     def _is_holding(self) -> bool:
-        return bool(self._waiting or self._rest)
+        """Whether something was taken from the channel and not yet handed over."""
+        return self._position < len(self._ready) or bool(self._rest)
 
     def _wait_for(self, take: Callable[[], list[Any] | None]) -> list[Any]:
         """Become the consumer until `take` gives something, or the end."""
         self.acquire()
         try:
-            while (found := take()) is not None:
-                if found:
-                    return found
-                self._wait(lambda: self.is_ready, None)
-            return []
+            while True:
+                if self.is_ready or self._closed:
+                    found = take()
+                    if found is None:
+                        return []
+                    if found:
+                        return found
+                self._wait(lambda: self.is_ready or self._closed, None)
         finally:
             self.release()
 
@@ -269,7 +268,7 @@ class Reader:
         """As `take`, but of at most `limit` parts the texts that are not empty."""
         assert self._kind.texts is not None
         assert self._kind.lean_texts is not None
-        if self._waiting:
+        if self._position < len(self._ready):
             return self._kind.texts(self._take_waiting(limit))
         end = self._channel.ended
         lines = self._take_lines(self._channel.take_released, limit)

@@ -11,14 +11,16 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ollama_sync._endpoints import Endpoint
 from ollama_sync._exchange import Exchange
-from ollama_sync._progress import Progress, ProgressTracker
 from ollama_sync._reader import Part, Reader
 from ollama_sync.errors import OllamaError, RequestError, UsageError
 from ollama_sync.types import BaseGenerateResponse, View
+
+if TYPE_CHECKING:
+    from ollama_sync._progress import Progress
 
 T = TypeVar("T", bound=View)
 
@@ -245,6 +247,8 @@ class Stream(Generic[T]):
         return self._progress()
 
     def _progress(self) -> Iterator[Progress]:
+        from ollama_sync._progress import ProgressTracker  # only some streams have progress
+
         tracker = ProgressTracker()
         while parts := self._read_batch():
             now = time.monotonic()

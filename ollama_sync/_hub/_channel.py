@@ -128,7 +128,7 @@ class Channel:
     @property
     def is_full(self) -> bool:
         """Whether the producer should pause."""
-        return self.buffered >= self._max_buffered
+        return self._bytes_in - self._bytes_out >= self._max_buffered
 
     # The caller's side.
 

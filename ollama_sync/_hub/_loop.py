@@ -14,8 +14,6 @@ from __future__ import annotations
 import atexit
 import logging
 import os
-import sys
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -261,7 +259,7 @@ class Hub:
         ready = self._ready = _native.allocate_lock()
         ready.acquire()
         try:
-            _native.start_new_thread(_traced, (self._run, ready))
+            _native.start_new_thread(_native.traced, (self._run, ready))
         except RuntimeError as error:
             self._ready = None
             raise HubError(f"{self._name}: no thread can be started now: {error}") from error
@@ -345,12 +343,10 @@ class Hub:
 
     def _shut_down(self) -> None:
         self._end_jobs()
-        self._wake_all()
         self._stopped.set()
 
     def _freeze(self, frozen: _native.Lock) -> None:
         self._end_jobs()
-        self._wake_all()
         for_ever = _native.allocate_lock()
         for_ever.acquire()
         frozen.release()
@@ -368,15 +364,6 @@ class Hub:
             if frozen.acquire(True, 2 * _GRACE):
                 # Two bytecodes lie between the release we saw and the lock in which the thread stays: let it get there.
                 _native.sleep(0.002)
-
-
-def _traced(run: Callable[..., object], *args: object) -> None:
-    """Make debuggers and coverage see this thread as they see those of `threading`, from `run` on."""
-    if threading.gettrace() is not None:
-        sys.settrace(threading.gettrace())
-    if threading.getprofile() is not None:
-        sys.setprofile(threading.getprofile())
-    run(*args)
 
 
 # Hubs whose thread runs, for the exit. Under no lock: single operations on a set are atomic. In a forked child those of the

@@ -1,11 +1,13 @@
 """The interpreter's own thread primitives, whatever the host process has patched.
 
-Runs on any thread. May not import the `threading` or `_thread` names directly: under `gevent.monkey.patch_all()` these
-are greenlets in disguise, and the hub must be a real thread that blocks for real.
+Runs on any thread. May not take the locks and threads of `threading` or `_thread` by these names: under
+`gevent.monkey.patch_all()` they are greenlets in disguise, and the hub must be a real thread that blocks for real.
 """
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
@@ -34,3 +36,12 @@ start_new_thread = cast(
 get_ident = cast("Callable[[], int]", get_original("_thread", "get_ident"))
 thread_local = cast("Callable[[], Any]", get_original("_thread", "_local"))
 sleep = cast("Callable[[float], None]", get_original("time", "sleep"))
+
+
+def traced(run: Callable[..., object], *args: object) -> None:
+    """Make debuggers and coverage see this thread as they see those of `threading`, from `run` on."""
+    if threading.gettrace() is not None:
+        sys.settrace(threading.gettrace())
+    if threading.getprofile() is not None:
+        sys.setprofile(threading.getprofile())
+    run(*args)

@@ -85,14 +85,15 @@ class ChunkedBody:
 
     def read(self) -> bytes:
         """See `Body.read`."""
-        while not self._dechunker.done:
-            if self._dechunker.broken:
-                self._dechunker.feed(b"")  # raises
+        dechunker = self._dechunker
+        while not dechunker.done:
+            if dechunker.broken:
+                dechunker.feed(b"")  # raises
             data = self._receive()
             if not data:
                 raise StreamBroken("the server closed the connection in the middle of its reply")
-            body = self._dechunker.feed(data)
-            if self._dechunker.done:
+            body = dechunker.feed(data)
+            if dechunker.done:
                 self._give_back()
             if body:
                 return body

@@ -100,7 +100,8 @@ class Receiver:
             if size >= 0:
                 # A read that is not filled has left nothing (epoll(7), on edge triggering), so that a call can be saved.
                 self._is_drained = size < _READ_SIZE
-                return ctypes.string_at(_buffer, size)
+                data: bytes = _buffer[:size]  # type: ignore[assignment] # a slice of characters is bytes
+                return data
             code = ctypes.get_errno()
             if code == errno.EAGAIN:
                 self._wait()

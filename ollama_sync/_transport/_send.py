@@ -7,7 +7,6 @@ Runs on the hub, in the greenlet of the call.
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -195,6 +194,8 @@ def _member(parsed: Any, name: str) -> str:
 
 def _page_title(page: str) -> str:
     title = re.search(r"<title[^>]*>([^<]{1,200})", page, re.IGNORECASE)
+    import html  # a table of some thousand names, for a page that is no answer of Ollama's
+
     what = html.unescape(title[1]).strip() if title else "no title"
     return f"an HTML page instead of an answer: {what}"
 

@@ -42,10 +42,10 @@ _abandoned: list[GreenAdapter] = []
 # More than there are; those of uploads, which name their file, come and go.
 _KEPT_ROUTES = 64
 
-_CONTENT_TYPES: dict[type, dict[str, str]] = {
-    type(None): {},
-    bytes: {"Content-Type": "application/json"},
-    Blob: {"Content-Type": "application/octet-stream"},
+_CONTENT_TYPES: dict[type, str | None] = {
+    type(None): None,
+    bytes: "application/json",
+    Blob: "application/octet-stream",
 }
 
 
@@ -118,7 +118,7 @@ class Transport:
         if isinstance(data, Blob):  # an empty file: requests would send it without a length
             data = b""
         try:
-            request = self._without_body(method, path, accept, type(body)).copy()
+            request = self._without_body(method, path, accept, _CONTENT_TYPES[type(body)]).copy()
             request.prepare_body(data, None)
         except (RequestException, ValueError) as error:
             raise RequestError(f"{method} {path} cannot be sent: {error}") from error
@@ -233,9 +233,17 @@ def _base_url(host: Host) -> str:
 
 
 def _without_body(
-    base: str, common: dict[str, str], method: str, path: str, accept: str, body_type: type
+    base: str,
+    common: dict[str, str],
+    method: str,
+    path: str,
+    accept: str,
+    content_type: str | None,
 ) -> requests.PreparedRequest:
-    headers = {"Accept": accept, **_CONTENT_TYPES[body_type], **common}
+    headers = {"Accept": accept}
+    if content_type is not None:
+        headers["Content-Type"] = content_type
+    headers.update(common)
     return requests.Request(method, base + path, headers).prepare()
 
 

@@ -40,7 +40,7 @@ class Dechunker:
         True
     """
 
-    __slots__ = ("_fault", "_need", "_rest", "_state", "_trailers")
+    __slots__ = ("_fault", "_need", "_rest", "_state", "_trailers", "done")
 
     def __init__(self) -> None:
         self._state = _SIZE
@@ -48,16 +48,13 @@ class Dechunker:
         self._rest = b""  # an unfinished piece of framing, at most a few KiB
         self._trailers = 0
         self._fault: BadFraming | None = None
+        self.done = False
+        """Whether the last chunk and its trailers have been read."""
 
     @property
     def broken(self) -> bool:
         """Whether the next `feed` will raise: what was right before the fault has been returned."""
         return self._fault is not None
-
-    @property
-    def done(self) -> bool:
-        """Whether the last chunk and its trailers have been read."""
-        return self._state == _DONE
 
     @property
     def excess(self) -> bytes:
@@ -135,6 +132,7 @@ class Dechunker:
             self._state = _SIZE
         elif line in (b"\r", b""):
             self._state = _DONE
+            self.done = True
         else:
             self._trailers += len(line)
             if self._trailers > _MAX_TRAILERS:

@@ -11,8 +11,7 @@ import pytest
 from gevent._hub_local import get_hub_if_exists
 
 from ollama_sync._hub import Hub, allocate_lock
-from ollama_sync._hub._loop import _traced
-from ollama_sync._hub._native import start_new_thread
+from ollama_sync._hub._native import start_new_thread, traced
 
 Run = Callable[..., Any]
 
@@ -47,7 +46,7 @@ def in_thread() -> Run:
                 own.destroy(destroy_loop=True)
             done.release()
 
-        start_new_thread(_traced, (work,))  # so that coverage sees it
+        start_new_thread(traced, (work,))  # so that coverage sees it
         assert done.acquire(timeout=40), "the thread hangs"
         ok, value = outcome[0]
         if not ok:

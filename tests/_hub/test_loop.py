@@ -16,6 +16,7 @@ import pytest
 from gevent.event import Event
 
 from ollama_sync._hub import Hub, Killed, _native, shared_hub
+from ollama_sync._hub._loop import _MOST_TO_WAKE
 from ollama_sync.errors import ForkedError, HubError
 
 Run = Callable[..., Any]
@@ -284,6 +285,69 @@ def test_the_end_of_a_round_comes_after_what_is_ready(hub: Hub) -> None:
 
     hub.call(job)
     assert order == ["news", "end"]
+
+
+class _Sleeper:
+    """A waiter that notes when it is woken."""
+
+    def __init__(self, name: str, order: list[str]) -> None:
+        self._name = name
+        self._order = order
+
+    def wait(self, timeout: float | None) -> bool:
+        raise NotImplementedError
+
+    def wake(self) -> None:
+        self._order.append(self._name)
+
+
+def test_callers_are_woken_when_the_hub_has_done_the_rest(hub: Hub) -> None:
+    """Not before: a thread that is woken while the hub goes on only waits anew, for the interpreter's lock."""
+    order: list[str] = []
+
+    def job() -> None:
+        for name in ("first", "second"):
+            hub.wake(_Sleeper(name, order))
+            order.append(f"after {name}")
+        gevent.idle()
+
+    hub.call(job)
+    assert order == ["after first", "after second", "first", "second"]
+
+
+def test_many_callers_do_not_wait_for_the_end_of_a_long_round(hub: Hub) -> None:
+    """From some number on those that are to be woken are, and none of them twice."""
+    order: list[str] = []
+
+    def job() -> list[str]:
+        for number in range(_MOST_TO_WAKE + 1):
+            hub.wake(_Sleeper(str(number), order))
+        woken = list(order)
+        gevent.idle()
+        return woken
+
+    names = [str(number) for number in range(_MOST_TO_WAKE + 1)]
+    assert hub.call(job) == names[:-1]
+    assert order == names
+
+
+def test_who_is_to_be_woken_is_woken_although_the_hub_ends() -> None:
+    """The last that a hub does for its callers."""
+    hub = Hub("test")
+    order: list[str] = []
+    begun = Event()
+
+    def job() -> None:
+        try:
+            begun.set()
+            Event().wait()
+        finally:
+            hub.wake(_Sleeper("caller", order))
+
+    hub.submit(job)
+    hub.call(begun.wait)
+    hub.stop()
+    assert order == ["caller"]
 
 
 def test_yielding_lets_a_socket_have_its_turn(hub: Hub) -> None:

@@ -89,6 +89,41 @@ def test_a_large_piece_comes_in_more_than_one_read(make: Make) -> None:
     assert on_hub(work) == b"x" * 1_000_000
 
 
+@pytest.mark.parametrize("make", OWN)
+def test_a_socket_that_was_emptied_is_not_asked_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a read that was not filled the next one waits for news first; an end that came along with the bytes is news."""
+    reads: list[int] = []
+
+    class Counted:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(_receive_calls, name)
+
+        def recv(self, *args: Any) -> int:
+            size: int = _receive_calls.recv(*args)
+            reads.append(size)
+            return size
+
+    _receive_calls = _receive._calls
+    monkeypatch.setattr(_receive, "_calls", Counted())
+
+    def work() -> None:
+        ours, theirs = gevent.socket.socketpair()
+        reader = gevent.spawn(read_all, make(ours))
+        gevent.idle()
+        for piece in (b"a", b"bc"):
+            theirs.sendall(piece)
+            gevent.sleep(0.001)
+        theirs.sendall(b"def")
+        theirs.close()
+        assert reader.get(timeout=10) == b"abcdef"
+        ours.close()
+
+    on_hub(work)
+    assert reads == [-1, 1, 2, 3, 0]
+
+
 @pytest.mark.parametrize("make", BOTH)
 def test_a_reset_is_an_error(make: Make) -> None:
     """A connection that the peer breaks is no end."""
