@@ -29,6 +29,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
+from ollama_sync._transport._response import GreenResponse, hang_up
+
 # So many idle connections are kept per host. Above it, a connection is closed after use.
 _KEPT_CONNECTIONS = 128
 
@@ -48,19 +50,6 @@ class Progress(Protocol):
 current_progress: ContextVar[Progress] = ContextVar("current_progress")
 
 
-def hang_up(sock: Any) -> None:
-    """Tell the peer that nobody reads any more.
-
-    Closing the descriptor does not: a forked child may hold a copy of it, and then the server would go on.
-    """
-    if sock is not None:
-        try:
-            # urllib3's TLS inside TLS (an https proxy) is no socket, but has one.
-            getattr(sock, "socket", sock).shutdown(native_socket.SHUT_RDWR)
-        except OSError:
-            pass  # the peer was first, or it is closed
-
-
 def _keep_alive_options() -> list[tuple[int, int, int]]:
     """Have the system notice a peer that vanished: after 60 s of silence, 4 probes 15 s apart."""
     options = [
@@ -78,25 +67,6 @@ def _keep_alive_options() -> list[tuple[int, int, int]]:
     return options
 
 
-class _Response(http.client.HTTPResponse):
-    """Hangs up when it is closed, if its connection ends with it.
-
-    http.client has let go of such a connection by then, and where a read is killed urllib3 closes the response itself:
-    afterwards the socket could not be shut any more.
-    """
-
-    def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self._connected_by = os.getpid()
-        self._peer = sock
-
-    def close(self) -> None:
-        # Until the head has been read it is neither true nor false: a proxy's answer to CONNECT stays so.
-        if self.will_close is True and self._connected_by == os.getpid():
-            hang_up(self._peer)
-        super().close()
-
-
 class _Green(HTTPConnection):
     """What the connections below have in common: gevent's socket, a report of progress, and an end that the peer sees."""
 
@@ -108,7 +78,7 @@ class _Green(HTTPConnection):
 
     def response_class(self, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:  # type: ignore[override] # http.client only calls it
         """Make http.client's response, and remember it while it is not yet handed over."""
-        latest = self._latest = _Response(*args, **kwargs)
+        latest = self._latest = GreenResponse(*args, **kwargs)
         return latest
 
     def _new_conn(self) -> Any:

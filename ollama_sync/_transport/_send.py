@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError
 
 from ollama_sync._config import keeps_key
 from ollama_sync._transport._body import Body, body_of
-from ollama_sync._transport._green import hang_up
+from ollama_sync._transport._response import hang_up
 from ollama_sync._wire import BadFraming, loads
 from ollama_sync.errors import ConnectError, OllamaError, ResponseError, StreamBroken
 

@@ -47,6 +47,17 @@ def test_what_is_not_http_is_no_connection(form: str, streams: bool, stage: Any)
     assert "is Ollama running there?" in str(error)
 
 
+HEAD = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("cut", range(1, len(HEAD)))
+def test_half_a_head_is_no_reply(cut: int, server: MockOllama, client: Client) -> None:
+    """A connection that ends within the head, however politely, has not said that anything was deleted."""
+    server.script([raw(HEAD[:cut]), close()], "/api/delete")
+    with pytest.raises(ConnectError):
+        client.delete("m")
+
+
 def test_what_is_not_http_is_shown(stage: Any) -> None:
     """The text of the error is about what the server said, so that one sees what listens there."""
     error = stage.reply(raw(NOT_HTTP["another protocol"]), close())
