@@ -69,6 +69,6 @@ class _HeadLines:
         line: bytes = self._source.readline(limit)
         # Where there is no line at all, http.client says so itself.
         if self._has_begun and not line:
-            raise http.client.IncompleteRead(b"")
+            raise http.client.HTTPException("the connection ended within the head of the reply")
         self._has_begun = True
         return line
