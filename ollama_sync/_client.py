@@ -10,13 +10,14 @@ import ssl
 import weakref
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ollama_sync import _arguments
 from ollama_sync._blobs import Blob, OnProgress
 from ollama_sync._config import api_key_for, check_headers, environment, parse_host
 from ollama_sync._endpoints import Endpoint
 from ollama_sync._exchange import Exchange, Settings
+from ollama_sync._hooks import Hooks
 from ollama_sync._hub import shared_hub
 from ollama_sync._policies import BatchPolicy, Timeout
 from ollama_sync._retries import Retry, policy_of
@@ -24,11 +25,13 @@ from ollama_sync._statistics import ClientStatistics, Totals
 from ollama_sync._stream import Stream
 from ollama_sync._transport import PreparedRequest, Transport
 from ollama_sync._verbs import _account, _answers, _models, _request, _tools, _transfer, _vectors
-from ollama_sync._watch import Hooks, Watch
+from ollama_sync._watch import Watch
 from ollama_sync._wire import LineFramer, WholeBody, loads
 from ollama_sync.errors import ClosedError, RequestError, StreamBroken
-from ollama_sync.events import Hook
 from ollama_sync.types import ChatResponse, GenerateResponse, StatusResponse, View
+
+if TYPE_CHECKING:
+    from ollama_sync.events import Hook
 
 T = TypeVar("T", bound=View)
 A = TypeVar("A", ChatResponse, GenerateResponse)

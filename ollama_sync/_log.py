@@ -10,8 +10,10 @@ No line has a prompt, an answer, a key or a header in it. Any thread.
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
-from ollama_sync import events
+if TYPE_CHECKING:
+    from ollama_sync import events
 
 # Without it, Python would print warnings to stderr for a program that has not set up logging.
 logging.getLogger("ollama_sync").addHandler(logging.NullHandler())
@@ -21,6 +23,8 @@ call_log = logging.getLogger("ollama_sync.call")
 
 def log_event(event: events.Event) -> None:
     """Write a line about one step of a call: a hook like any other."""
+    from ollama_sync import events  # whoever calls has imported it
+
     call = event.call
     if isinstance(event, events.Retried):
         # At once: as a rule the server had closed a connection that was kept, which is no fault.

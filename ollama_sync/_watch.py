@@ -1,83 +1,33 @@
-"""Tells a client's hooks, its statistics and the log what becomes of a call.
+"""Follows one call: for the statistics of its client, and for whoever looks.
 
-Hooks are told in a greenlet, never in a callback of the hub's loop: the locks of other people's code, of the logging module
-for one, may be gevent's, and who waits for such a lock in a callback gets an error instead.
-
-    caller's thread      `began`, before the hub knows of the call
-    hub                  everything else
+caller's thread      `began`, before the hub knows of the call
+hub                  everything else
 """
 
 from __future__ import annotations
 
 import itertools
-import re
 import time
-from collections import deque
-from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from ollama_sync import events
 from ollama_sync._counts import Counts
-from ollama_sync._hub import Cancelled, End, Failed, Hub, Killed
-from ollama_sync._log import call_log, log_event
+from ollama_sync._hooks import Hooks
+from ollama_sync._hub import End, Hub
+from ollama_sync._log import call_log
 from ollama_sync._statistics import Totals
-from ollama_sync._wire import error_line, loads
-from ollama_sync.errors import OllamaError, RequestError
+from ollama_sync.errors import OllamaError
+
+if TYPE_CHECKING:
+    from ollama_sync._telling import Teller
 
 _DEBUG = 10
 
 _ids = itertools.count(1)
 
-# Our own bodies begin with the model, so that nothing of a prompt is decoded to find it.
-_MODEL = re.compile(rb'\{"model":("(?:[^"\\]|\\.)*")')
-
-# Bytes; an error line is short, and decoding a longer line would hold up every stream.
-_LONGEST_ERROR = 65536
-
-
-class Hooks:
-    """Who looks at the calls of one client. Any thread: single operations on a dict are atomic.
-
-    Args:
-        observe: one hook, several, or None.
-
-    Raises:
-        RequestError: one cannot be called.
-    """
-
-    def __init__(self, observe: events.Hook | Iterable[events.Hook] | None) -> None:
-        hooks: tuple[object, ...]
-        if callable(observe) or not isinstance(observe, Iterable):
-            hooks = () if observe is None else (observe,)
-        else:
-            hooks = tuple(observe)
-        self._hooks: dict[int, events.Hook] = {id(hook): hook for hook in hooks if callable(hook)}
-        if len(self._hooks) != len(hooks):
-            raise RequestError(
-                f"observe={observe!r}: a function that takes an event, or several different ones"
-            )
-
-    def __bool__(self) -> bool:
-        """Whether there is anybody."""
-        return bool(self._hooks)
-
-    def tell(self, event: events.Event, faults: type[BaseException]) -> None:
-        """Give each hook an event. One that raises one of `faults` is told nothing any more."""
-        killed = None
-        for hook in list(self._hooks.values()):
-            try:
-                hook(event)
-            except Killed as error:  # noqa: PERF203  # the other hooks go on; it is meant for the call, not for the hook
-                killed = error
-            except faults:
-                # Of two threads to which it raises at once, one says so.
-                if self._hooks.pop(id(hook), None) is not None:
-                    call_log.exception("the hook %r raised, and is told nothing any more", hook)
-        if killed is not None:
-            raise killed
-
 
 class Watch:
-    """Follows one call.
+    """Follows one call: counts it, and has it told where anybody looks.
 
     Args:
         hub: where the call runs.
@@ -100,121 +50,57 @@ class Watch:
         body: object,
         is_stream: bool,
     ) -> None:
-        method, _, url = tried.partition(" ")
-        self._call = events.Call(next(_ids), verb, _model_of(body), method, url, is_stream)
-        self._hub = hub
-        self._hooks = hooks
+        self._id = next(_ids)
         self._totals = totals
-        self._is_logged = call_log.isEnabledFor(_DEBUG)
-        # Looked at for each block of a stream; whoever begins to look in mid-call sees the next one.
-        self.is_on = self._is_logged or bool(hooks)
-        self._started = time.monotonic()
-        self._last_block = b""
-        self._parts = self._bytes = 0  # since the last release
-        self._has_part = False
+        self._is_stream = is_stream
         self._has_ended = False
-        self._untold: deque[events.Event] = deque()
-        self._is_telling = False
+        self._make_teller = partial(
+            _teller, hub, hooks, self._id, verb, tried, body, time.monotonic(), is_stream=is_stream
+        )
+        # Looked at for each block of a stream; whoever begins to look in mid-call sees the next one.
+        self.is_on = call_log.isEnabledFor(_DEBUG) or bool(hooks)
+        self._teller = self._make_teller() if self.is_on else None
 
     def began(self) -> None:
         """Note that the call begins. The caller's thread: a hook finds there what is going on around the call."""
-        self._totals.began(self._call.id)
-        if self.is_on:
-            # What is not an Exception is meant for the caller: Ctrl-C, a time limit of its own.
-            self._tell_all(events.Started(self._call), Exception)
+        self._totals.began(self._id)
+        if self._teller is not None:
+            self._teller.began()
 
     def connected(self, *, kept: bool) -> None:
         """Note that there is a connection, a new one or one that an earlier call has left."""
-        if self.is_on:
-            self._tell(events.Connected(self._call, self._seconds(), kept))
+        if self._teller is not None:
+            self._teller.connected(kept=kept)
 
     def put(self, block: bytes, parts: int) -> None:
         """Note that a block has arrived. For a call that `is_on`, only."""
-        self._last_block = block
-        self._parts += parts
-        self._bytes += len(block)
-        if self._call.stream and not self._has_part:
-            self._has_part = True
-            self._tell(events.FirstPart(self._call, self._seconds()))
+        if self._teller is not None:
+            self._teller.put(block, parts)
 
     def released(self) -> None:
         """Note that what had arrived was given to the caller. For a call that `is_on`, only."""
-        if self._call.stream and self._parts:
-            parts, self._parts = self._parts, 0
-            size, self._bytes = self._bytes, 0
-            self._tell(events.Batch(self._call, self._seconds(), parts, size))
+        if self._teller is not None:
+            self._teller.released()
 
     def retrying(self, attempt: int, error: OllamaError, wait: float) -> None:
         """Note that an attempt failed, and in how many seconds the next is made."""
         self._totals.retried()
-        event = events.Retried(self._call, self._seconds(), attempt, error, wait)
-        if self.is_on:
-            self._tell(event)
-        if not self._is_logged:  # a warning, so there may be a reader all the same
-            log_event(event)
+        # A warning, so there may be a reader although nobody looks at the call.
+        teller = self._teller or self._make_teller()
+        teller.retrying(attempt, error, wait)
 
     def ended(self, end: End, counts: Counts) -> None:
         """Note how the call ended. The first time counts."""
         if self._has_ended:
             return
         self._has_ended = True
-        self._totals.ended(
-            self._call.id, end, counts.parts if self._call.stream else 0, counts.bytes
-        )
-        if self.is_on:
-            self.released()
-            self._tell(self._last_event(end, counts))
-
-    def _last_event(self, end: End, counts: Counts) -> events.Event:
-        call, seconds = self._call, self._seconds()
-        last = self._last_block
-        first = None
-        if call.stream:
-            last = last[last.rfind(b"\n", 0, -1) + 1 :]
-            first = None if counts.first_part is None else counts.first_part - counts.started
-        received = events.Received(counts.parts if call.stream else 0, counts.bytes, first, last)
-        if isinstance(end, Failed):
-            return events.Failed(call, seconds, received, end.error)
-        # The caller finds out itself, and cancels: which of the two comes first, the end of the body or that, is chance.
-        if call.stream and len(last) <= _LONGEST_ERROR and b'"error"' in last:
-            part = received.final()
-            if "error" in part:
-                return events.Failed(call, seconds, received, error_line(part))
-        if isinstance(end, Cancelled):
-            return events.Cancelled(call, seconds, received)
-        return events.Finished(call, seconds, received)
-
-    def _tell(self, event: events.Event) -> None:
-        self._untold.append(event)
-        self._hub.in_job(self._tell_untold)
-
-    def _tell_untold(self) -> None:
-        """Tell what has happened, in order, also when a hook waits and another event comes meanwhile."""
-        if self._is_telling:
-            return
-        self._is_telling = True
-        try:
-            while self._untold:
-                # Nothing that a hook raises may end the hub.
-                self._tell_all(self._untold.popleft(), BaseException)
-        except Killed:
-            # By now the last event is there.
-            self._is_telling = False
-            self._tell_untold()
-            raise
-        finally:
-            self._is_telling = False
-
-    def _tell_all(self, event: events.Event, faults: type[BaseException]) -> None:
-        if self._is_logged:
-            log_event(event)
-        self._hooks.tell(event, faults)
-
-    def _seconds(self) -> float:
-        return time.monotonic() - self._started
+        self._totals.ended(self._id, end, counts.parts if self._is_stream else 0, counts.bytes)
+        if self._teller is not None:
+            self._teller.ended(end, counts)
 
 
-def _model_of(body: object) -> str | None:
-    """Return the model of a request's body; None where there is none."""
-    found = _MODEL.match(body) if isinstance(body, bytes) else None
-    return None if found is None else str(loads(found[1]))
+def _teller(*args: Any, is_stream: bool) -> Teller:
+    # As a rule nobody looks: then neither this nor the events are imported.
+    from ollama_sync._telling import Teller
+
+    return Teller(*args, is_stream=is_stream)
