@@ -11,27 +11,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from ollama_sync.errors import OllamaError
 
 
-@dataclass(frozen=True)
 class Finished:
     """The reply was read to its end."""
 
 
-@dataclass(frozen=True)
 class Cancelled:
     """The caller asked for the end."""
 
 
-@dataclass(frozen=True)
 class Failed:
     """The exchange came to an end by an error, still to be raised at the caller's."""
 
-    error: OllamaError
+    def __init__(self, error: OllamaError) -> None:
+        self.error = error
 
 
 End: TypeAlias = Finished | Cancelled | Failed

@@ -16,7 +16,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import platform
 import socket as native_socket
 import struct
 from typing import Any
@@ -26,7 +25,8 @@ import gevent.socket
 from gevent.hub import Waiter
 
 # The kernel's epoll_event, which it packs on x86-64 alone: flags, and a number of ours.
-_EVENT = struct.Struct("=IQ" if platform.machine() == "x86_64" else "@IQ")
+_IS_PACKED = hasattr(os, "uname") and os.uname().machine == "x86_64"
+_EVENT = struct.Struct("=IQ" if _IS_PACKED else "@IQ")
 # Once for each arrival of data, or of the peer's end, and not for as long as it is there.
 _ARRIVALS = 0x1 | 0x2000 | 1 << 31  # EPOLLIN | EPOLLRDHUP | EPOLLET
 _ENDINGS = 0x8 | 0x10 | 0x2000  # EPOLLERR | EPOLLHUP | EPOLLRDHUP

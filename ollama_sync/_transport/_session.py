@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import base64
 import os
-import platform
 import ssl
+import sys
 from collections.abc import Mapping
 from functools import cache, lru_cache, partial
 from typing import Any, Protocol
@@ -30,10 +30,7 @@ from ollama_sync._transport._upload import Upload
 from ollama_sync._version import __version__
 from ollama_sync.errors import ClosedError, ConnectError, RequestError
 
-_USER_AGENT = (
-    f"ollama_sync/{__version__} ({platform.machine()} {platform.system().lower()}) "
-    f"Python/{platform.python_version()}"
-)
+_USER_AGENT = f"ollama_sync/{__version__} ({sys.platform}) Python/{sys.version.split()[0]}"
 
 # Adapters of the parent process, kept so that no finalizer touches sockets whose loop is the parent's.
 _abandoned: list[GreenAdapter] = []
