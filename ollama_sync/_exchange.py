@@ -59,6 +59,8 @@ _TICK = 0.1
 
 # Bytes that one stream may read before the others have their turn: some thousand parts, well below a millisecond.
 _TURN = 131072
+# What a read costs besides, in bytes: a stream of small pieces that never has to wait gives way, too.
+_READ_COST = 2048
 
 
 @dataclass(frozen=True)
@@ -287,7 +289,7 @@ class Exchange:
                 self._put(self._framer.feed(data))
                 if self.channel.is_full:
                     self._wait_for_caller()
-                self._turn += len(data)
+                self._turn += len(data) + _READ_COST
                 if self._turn >= _TURN:
                     self._turn = 0
                     self._hub.yield_turn()

@@ -6,6 +6,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
 
 import gevent
 import pytest
@@ -29,6 +31,8 @@ from ollama_sync import (
     _exchange,
 )
 from ollama_sync._hub import allocate_lock, shared_hub
+from ollama_sync._retries import policy_of
+from ollama_sync._wire import LineFramer
 from ollama_sync.testing import (
     Gate,
     MockOllama,
@@ -317,6 +321,50 @@ def test_a_paused_stream_can_be_cancelled(server: MockOllama, eventually: Eventu
 
 
 # Ends.
+
+
+class _Pouring:
+    """A transport, and a reply that never has to wait for its next piece."""
+
+    def __init__(self, size: int) -> None:
+        self._piece = b"x" * (size - 1) + b"\n"
+        self._left = 500
+        self.reads: list[int] = [0]  # since each turn of the others
+
+    def describe(self, request: object) -> str:
+        return "POST /"
+
+    def send(self, request: object, progress: object) -> _Pouring:
+        return self
+
+    def read(self) -> bytes:
+        self._left -= 1
+        self.reads[-1] += 1
+        return self._piece if self._left >= 0 else b""
+
+    def began(self, call: object) -> None: ...
+    def ended(self, call: object) -> None: ...
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("size", [1, 100, 60_000])
+def test_a_reply_that_never_waits_gives_way(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others have their turn after 128 KiB, and after some 64 reads however small they are."""
+    pouring = _Pouring(size)
+    monkeypatch.setattr(shared_hub(), "yield_turn", lambda: pouring.reads.append(0))
+    settings = _exchange.Settings(Timeout.of(None), BatchPolicy(), 1 << 30, policy_of(0), safe=True)
+    exchange = _exchange.Exchange(
+        shared_hub(),
+        cast("Any", pouring),
+        cast("Any", SimpleNamespace(method="POST")),
+        LineFramer(),
+        settings,
+    )
+    exchange.start()
+    while exchange.channel.ended is None:
+        shared_hub().call(gevent.sleep, 0.001)
+    assert sum(pouring.reads) == 501
+    assert max(pouring.reads) <= min(64, 131072 // size + 1)
 
 
 def test_closing_the_client_ends_its_calls(server: MockOllama, eventually: Eventually) -> None:
