@@ -4,7 +4,7 @@
     ollama_sync.call      DEBUG: the life of each call; WARNING: what is tried again; ERROR: a hook that was dropped
     ollama_sync.hub       ERROR: a bug of ours
 
-No line has a prompt, an answer, a key or a header in it. Any thread.
+No line has a prompt, an answer, a key or a header in it, but what the server says of an error, which may quote them. Any thread.
 """
 
 from __future__ import annotations
