@@ -143,7 +143,8 @@ class Exchange:
         try:
             if self._watch is not None:
                 self._watch.began()
-            self._hub.submit(self._run, on_end=self._over)
+            # The caller learns of an end also if the hub ends before `_run` can begin.
+            self._hub.submit(self._run, on_end=partial(self._finish, CANCELLED))
             while not channel.is_open:
                 waiter.wait(None)
         except BaseException as error:
@@ -245,9 +246,11 @@ class Exchange:
             bug.__cause__ = error
             self._finish(Failed(bug))
         finally:
-            if reply is not None:
-                reply.close()
-            self._transport.ended(self)
+            try:
+                if reply is not None:
+                    reply.close()
+            finally:
+                self._transport.ended(self)
 
     def _send(self) -> Reply:
         """Send, and send again as long as that may help and can do no harm."""
@@ -299,7 +302,8 @@ class Exchange:
 
     def _put(self, block: bytes) -> None:
         """Hand a block of whole lines on, and release it now or when its time has come."""
-        if not block:
+        # It may have been aborted since: what is read in the same round of the loop, before the kill, is too late.
+        if not block or self.channel.ended is not None:
             return
         now = time.monotonic()
         parts = block.count(b"\n")
@@ -361,10 +365,6 @@ class Exchange:
         if self._is_connecting:
             self._connected_late = error
             self._hub.interrupt(self._job)
-
-    def _over(self) -> None:
-        """Make sure that the caller learns of an end, should the hub end before `_run` could begin."""
-        self._finish(CANCELLED)
 
     def _abort(self, end: End) -> None:
         """End it from outside its greenlet, whatever that is waiting for."""

@@ -92,12 +92,8 @@ class Reader:
                 return self._ready[position]
         finally:
             self.release()
-        parts = self.read(_PIECE)
-        if not parts:
-            return None
-        self._ready = parts
-        self._position = 1
-        return parts[0]
+        found = self._wait_for(self._take_one)
+        return found[0] if found else None
 
     def poll(self, timeout: float) -> list[Part]:
         """Return all that has arrived, released or not; [] when nothing has, or at the end.
@@ -252,6 +248,14 @@ class Reader:
         if lines:
             parts += self._decode(lines)
         return self._hand_over(parts, lines, end)
+
+    def _take_one(self) -> list[Part] | None:
+        """As `take`, for the first part; those that were decoded with it stay here."""
+        parts = self.take(_PIECE)
+        if parts:
+            self._ready = parts
+            self._position = 1
+        return parts
 
     def _take_all(self) -> list[Part] | None:
         end = self._channel.ended

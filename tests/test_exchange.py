@@ -30,7 +30,7 @@ from ollama_sync import (
     WaitTimeout,
     _exchange,
 )
-from ollama_sync._hub import allocate_lock, shared_hub
+from ollama_sync._hub import CANCELLED, allocate_lock, shared_hub
 from ollama_sync._retries import policy_of
 from ollama_sync._wire import LineFramer
 from ollama_sync.testing import (
@@ -365,6 +365,32 @@ def test_a_reply_that_never_waits_gives_way(size: int, monkeypatch: pytest.Monke
         shared_hub().call(gevent.sleep, 0.001)
     assert sum(pouring.reads) == 501
     assert max(pouring.reads) <= min(64, 131072 // size + 1)
+
+
+def test_what_is_read_behind_the_end_is_not_delivered() -> None:
+    """A cancel is an end for the caller at once; what the greenlet reads in the same round, before it is killed, is too late."""
+    pouring = _Pouring(10)
+    settings = _exchange.Settings(Timeout.of(None), BatchPolicy(), 1 << 30, policy_of(0), safe=True)
+    request: Any = SimpleNamespace(method="POST")
+    exchange = _exchange.Exchange(
+        shared_hub(), cast("Any", pouring), request, LineFramer(), settings
+    )
+    read = pouring.read
+
+    def read_and_abort() -> bytes:
+        piece = read()
+        if sum(pouring.reads) == 7:
+            exchange._abort(CANCELLED)
+        return piece
+
+    pouring.read = read_and_abort  # type: ignore[method-assign] # this one's only
+    exchange.start()
+    while exchange.channel.ended is None:
+        shared_hub().call(gevent.sleep, 0.001)
+    shared_hub().call(gevent.sleep, 0.001)
+    assert sum(pouring.reads) > 7
+    assert exchange.counts.parts == 6
+    assert exchange.channel.buffered == 60
 
 
 def test_closing_the_client_ends_its_calls(server: MockOllama, eventually: Eventually) -> None:

@@ -181,3 +181,23 @@ def test_blank_lines_are_no_parts() -> None:
     assert reader.poll(0) == []
     hub.say(number(1))
     assert [part["number"] for part in reader.read(10)] == [1]
+
+
+def test_two_consumers_of_single_parts_lose_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two of one consumer's steps another may come, against the rules; then it is refused, or takes the next part."""
+    hub = Hub()
+    reader = hub.reader()
+    hub.say(number(1), number(2))
+    release, releases, found = reader.release, [0], []
+
+    def release_and_be_overtaken() -> None:
+        release()
+        releases[0] += 1
+        if releases[0] == 2:
+            hub.say(number(3), number(4))
+            found.append(reader.read_one())
+
+    monkeypatch.setattr(reader, "release", release_and_be_overtaken)
+    found.append(reader.read_one())
+    found += [reader.read_one() for _ in range(2)]
+    assert sorted(part["number"] for part in found if part) == [1, 2, 3, 4]

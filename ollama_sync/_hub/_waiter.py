@@ -148,7 +148,10 @@ class Mailbox:
         """Have `waiter` resumed by its own loop. Any thread."""
         self._ready.append(waiter)
         if self.hub.loop is not None:
-            self._watcher.send()
+            try:
+                self._watcher.send()
+            except ValueError:
+                pass  # its thread has destroyed the loop since: there nobody waits any more
 
     def _deliver(self) -> None:
         # Only those that are ready now: what they do may make others ready, and the loop has more to serve. Each `post`

@@ -124,9 +124,10 @@ class Receiver:
 
     def _wait(self) -> None:
         if self._readiness is None:
-            self._readiness = _readiness()
-            # Also tells of what arrived before.
-            self._readiness.add(self._fd, self)
+            readiness = _readiness()
+            # Also tells of what arrived before. May fail: then there is nothing to be taken back.
+            readiness.add(self._fd, self)
+            self._readiness = readiness
         # Something may have arrived since the call, while this greenlet let others run.
         if not self._has_news:
             self._sleeper = Waiter(gevent.get_hub())
@@ -169,7 +170,8 @@ class _Readiness:
                 receiver.wake(is_ending=flags & _ENDINGS != 0)
 
     def __del__(self) -> None:
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)
 
 
 # One for all: what a call leaves in it is copied before anything else can run.

@@ -315,6 +315,21 @@ def test_a_wake_after_the_end_of_the_loop_is_harmless(hub: Hub, in_thread: Run) 
     hub.call(waiter.wake)
 
 
+def test_a_wake_after_a_loop_was_destroyed_is_harmless(in_thread: Run) -> None:
+    """Between the look at a loop and its bell it may go: an error would reach the callers that are woken behind this one."""
+
+    class Destroyed:
+        def send(self) -> None:
+            raise ValueError("operation on destroyed loop")
+
+    def work() -> None:
+        waiter = green()
+        waiter._mailbox._watcher = Destroyed()
+        waiter.wake()
+
+    in_thread(work)
+
+
 def test_a_thread_may_get_a_new_loop(hub: Hub, in_thread: Run) -> None:
     """The mailbox belongs to the loop, not to the thread."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import socket as native_socket
 import ssl
@@ -122,6 +124,37 @@ def test_a_socket_that_was_emptied_is_not_asked_again(
 
     on_hub(work)
     assert reads == [-1, 1, 2, 3, 0]
+
+
+@pytest.mark.parametrize("make", OWN)
+def test_a_socket_that_cannot_be_watched_is_an_error_and_no_more(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system bounds how much is watched (fs.epoll.max_user_watches): the call fails by that, and can be cleaned up."""
+    calls = _receive._calls
+
+    class Full:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(calls, name)
+
+        def epoll_ctl(self, *_: object) -> int:
+            ctypes.set_errno(errno.ENOSPC)
+            return -1
+
+    monkeypatch.setattr(_receive, "_calls", Full())
+
+    def work() -> None:
+        ours, theirs = gevent.socket.socketpair()
+        receiver = make(ours)
+        try:
+            receiver.receive()
+        finally:
+            receiver.close()
+            ours.close()
+            theirs.close()
+
+    with pytest.raises(OSError, match="No space left"):
+        on_hub(work)
 
 
 @pytest.mark.parametrize("make", BOTH)
