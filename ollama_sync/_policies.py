@@ -183,7 +183,7 @@ class Timeout:
             for field in fields(self)
             if getattr(self, field.name) is DEFAULT
         }
-        return replace(self, **missing)
+        return other if len(missing) == len(fields(self)) else replace(self, **missing)
 
     def next_expiry(self, marks: Marks) -> Expiry | None:
         """Return which clock runs out first as things stand, or None when none runs. What is not given does not run.

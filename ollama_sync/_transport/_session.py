@@ -241,7 +241,10 @@ def _without_body(
     if content_type is not None:
         headers["Content-Type"] = content_type
     headers.update(common)
-    return requests.Request(method, base + path, headers).prepare()
+    request = requests.Request(method, base + path, headers).prepare()
+    # There are none, and a jar would be copied with each request.
+    request._cookies = None  # type: ignore[attr-defined] # requests' own, for its session, which is not used here
+    return request
 
 
 def _common_headers(host: Host, api_key: str | None, own: Mapping[str, str]) -> dict[str, str]:
