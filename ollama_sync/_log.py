@@ -21,19 +21,26 @@ logging.getLogger("ollama_sync").addHandler(logging.NullHandler())
 call_log = logging.getLogger("ollama_sync.call")
 
 
+def log_retry(
+    number: int, verb: str, tried: str, attempt: int, error: BaseException, wait: float
+) -> None:
+    """Write that an attempt of a call failed, and that the next is made in `wait` seconds."""
+    # At once: as a rule the server had closed a connection that was kept, which is no fault.
+    call_log.log(
+        logging.WARNING if wait else logging.DEBUG,
+        "call %d: %s, %s: attempt %d failed: %s; the next in %.3f s",
+        *(number, verb, tried, attempt, error, wait),
+    )
+
+
 def log_event(event: events.Event) -> None:
     """Write a line about one step of a call: a hook like any other."""
     from ollama_sync import events  # whoever calls has imported it
 
     call = event.call
     if isinstance(event, events.Retried):
-        # At once: as a rule the server had closed a connection that was kept, which is no fault.
-        call_log.log(
-            logging.WARNING if event.wait else logging.DEBUG,
-            "call %d: %s, %s %s: attempt %d failed: %s; the next in %.3f s",
-            *(call.id, call.verb, call.method, call.url),
-            *(event.attempt, event.error, event.wait),
-        )
+        tried = f"{call.method} {call.url}"
+        log_retry(call.id, call.verb, tried, event.attempt, event.error, event.wait)
     elif isinstance(event, events.Started):
         call_log.debug(
             "call %d: %s, model %s, %s %s", call.id, call.verb, call.model, call.method, call.url

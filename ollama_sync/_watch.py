@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import itertools
 import time
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ollama_sync._counts import Counts
 from ollama_sync._hooks import Hooks
 from ollama_sync._hub import End, Hub
-from ollama_sync._log import call_log
+from ollama_sync._log import call_log, log_retry
 from ollama_sync._statistics import Totals
 from ollama_sync.errors import OllamaError
 
@@ -54,12 +53,19 @@ class Watch:
         self._totals = totals
         self._is_stream = is_stream
         self._has_ended = False
-        self._make_teller = partial(
-            _teller, hub, hooks, self._id, verb, tried, body, time.monotonic(), is_stream=is_stream
-        )
+        self._verb = verb
+        self._tried = tried
         # Looked at for each block of a stream; whoever begins to look in mid-call sees the next one.
         self.is_on = call_log.isEnabledFor(_DEBUG) or bool(hooks)
-        self._teller = self._make_teller() if self.is_on else None
+        self._teller: Teller | None = None
+        if self.is_on:
+            # As a rule nobody looks: then neither this nor the events are imported. On the caller's thread: a fork in the midst of an
+            # import on the hub's would leave the child with a module that never comes.
+            from ollama_sync._telling import Teller
+
+            self._teller = Teller(
+                *(hub, hooks, self._id, verb, tried, body, time.monotonic()), is_stream=is_stream
+            )
 
     def began(self) -> None:
         """Note that the call begins. The caller's thread: a hook finds there what is going on around the call."""
@@ -85,9 +91,10 @@ class Watch:
     def retrying(self, attempt: int, error: OllamaError, wait: float) -> None:
         """Note that an attempt failed, and in how many seconds the next is made."""
         self._totals.retried()
-        # A warning, so there may be a reader although nobody looks at the call.
-        teller = self._teller or self._make_teller()
-        teller.retrying(attempt, error, wait)
+        if self._teller is not None:
+            self._teller.retrying(attempt, error, wait)
+        else:  # a warning, so there may be a reader although nobody looks at the call
+            log_retry(self._id, self._verb, self._tried, attempt, error, wait)
 
     def ended(self, end: End, counts: Counts) -> None:
         """Note how the call ended. The first time counts."""
@@ -97,10 +104,3 @@ class Watch:
         self._totals.ended(self._id, end, counts.parts if self._is_stream else 0, counts.bytes)
         if self._teller is not None:
             self._teller.ended(end, counts)
-
-
-def _teller(*args: Any, is_stream: bool) -> Teller:
-    # As a rule nobody looks: then neither this nor the events are imported.
-    from ollama_sync._telling import Teller
-
-    return Teller(*args, is_stream=is_stream)
