@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -287,6 +289,26 @@ def test_a_closed_client_tells_of_what_it_ends(server: MockOllama, eventually: E
         running = [client.chat("m", HI, stream=True) for _ in range(3)]
     eventually(lambda: seen.kinds.count("Cancelled") == 3)
     assert [list(one) for one in running] == [[]] * 3
+
+
+def test_the_hub_imports_nothing_for_a_retry() -> None:
+    """A child that is forked in the midst of an import on the hub's thread would wait for ever for the same module."""
+    code = """
+import sys
+from ollama_sync import Client
+from ollama_sync.testing import MockOllama, close
+with MockOllama(chunks=1) as server, Client(server.url, retries=1) as client:
+    client.version()
+    before = {*sys.modules}
+    server.script([close()], "/api/version")
+    client.version()
+    assert client.statistics().retried == 1
+    print(*{*sys.modules} - before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, check=True, text=True
+    )
+    assert done.stdout.split() == []
 
 
 def test_a_retry_is_told(server: MockOllama) -> None:
