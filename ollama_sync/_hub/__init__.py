@@ -6,6 +6,7 @@ requests, HTTP or JSON.
 
 from gevent.event import Event as HubEvent
 
+from ollama_sync._hub import _fork as _fork
 from ollama_sync._hub._channel import CANCELLED, FINISHED, Cancelled, Channel, End, Failed, Finished
 from ollama_sync._hub._loop import Hub, Killed, shared_hub
 from ollama_sync._hub._native import Lock, allocate_lock, get_ident
