@@ -1,7 +1,9 @@
 """Follows one call: for the statistics of its client, and for whoever looks.
 
-caller's thread      `began`, before the hub knows of the call
-hub                  everything else
+Whether anybody does is seen when the call begins.
+
+    caller's thread      `began`, before the hub knows of the call
+    hub                  everything else
 """
 
 from __future__ import annotations
