@@ -140,7 +140,12 @@ def test_by_what_is_shipped(shipped: Path, work: Path) -> None:
     pytest = ["-m", "pytest", "-q", "-c", shipped / "pyproject.toml", "--rootdir", shipped]
     apart = ["--ignore", tests / "hosts", "--ignore", tests / "browser"]
     run(*pytest, "--collect-only", "--no-header", "-qq", *apart, tests, cwd=work)
-    run(*pytest, tests / "test_client.py", tests / "test_stream.py", cwd=work)
+    run(
+        *pytest,
+        tests / "_client" / "test_client.py",
+        tests / "_stream" / "test_stream.py",
+        cwd=work,
+    )
 
 
 def test_as_a_user(project: Path, wheel: Path, work: Path) -> None:

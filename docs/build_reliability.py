@@ -67,21 +67,21 @@ FAMILIES = (
         "The server answers, leaves or stops reading before it has the whole request.",
         ("rude/test_uploads.py",),
     ),
-    Family("Clocks", "Each phase of a call has its clock.", ("test_client_timeouts.py",)),
+    Family("Clocks", "Each phase of a call has its clock.", ("_client/test_timeouts.py",)),
     Family(
         "Cancel",
         "At every stage of a call, from everywhere.",
-        ("test_cancel.py", "_transport/test_green_hangup.py"),
+        ("_call/test_cancel.py", "_transport/test_green_hangup.py"),
     ),
     Family(
         "Buffers",
         "Callers that are slow, or stop; what is handed over between the threads.",
-        ("_hub/test_channel.py", "test_exchange.py"),
+        ("_hub/test_channel.py", "_call/test_exchange.py"),
     ),
     Family(
         "Retries and kept connections",
         "What is tried again, and what must not be.",
-        ("test_retries.py",),
+        ("_call/test_retries.py",),
     ),
     Family(
         "Harm and secrets",

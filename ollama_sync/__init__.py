@@ -18,8 +18,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ollama_sync._client import Client
-    from ollama_sync._default import (
+    from ollama_sync._client.client import Client
+    from ollama_sync._client.default import (
         balance,
         blob_exists,
         chat,
@@ -51,13 +51,13 @@ if TYPE_CHECKING:
         web_search,
         whoami,
     )
-    from ollama_sync._merge import Merge, merge
+    from ollama_sync._client.verbs.tools import ToolRun
+    from ollama_sync._observe.statistics import ClientStatistics, HubStatistics, hub_statistics
     from ollama_sync._patch import monkey_patch
     from ollama_sync._policies import BatchPolicy, Timeout
-    from ollama_sync._progress import LayerProgress, Progress
-    from ollama_sync._statistics import ClientStatistics, HubStatistics, hub_statistics
-    from ollama_sync._stream import Stream, StreamStats
-    from ollama_sync._verbs._tools import ToolRun
+    from ollama_sync._stream.merge import Merge, merge
+    from ollama_sync._stream.progress import LayerProgress, Progress
+    from ollama_sync._stream.stream import Stream, StreamStats
     from ollama_sync._version import __version__
     from ollama_sync.errors import (
         ClosedError,
@@ -123,8 +123,8 @@ if TYPE_CHECKING:
 
 # Where each public name lives. A test holds this against the imports above and `__all__`.
 _HOMES = {
-    "_client": ("Client",),
-    "_default": (
+    "_client.client": ("Client",),
+    "_client.default": (
         "balance",
         "blob_exists",
         "chat",
@@ -156,13 +156,13 @@ _HOMES = {
         "web_search",
         "whoami",
     ),
-    "_merge": ("Merge", "merge"),
+    "_client.verbs.tools": ("ToolRun",),
+    "_observe.statistics": ("ClientStatistics", "HubStatistics", "hub_statistics"),
     "_patch": ("monkey_patch",),
     "_policies": ("BatchPolicy", "Timeout"),
-    "_progress": ("LayerProgress", "Progress"),
-    "_statistics": ("ClientStatistics", "HubStatistics", "hub_statistics"),
-    "_stream": ("Stream", "StreamStats"),
-    "_verbs._tools": ("ToolRun",),
+    "_stream.merge": ("Merge", "merge"),
+    "_stream.progress": ("LayerProgress", "Progress"),
+    "_stream.stream": ("Stream", "StreamStats"),
     "_version": ("__version__",),
     "errors": (
         "ClosedError",

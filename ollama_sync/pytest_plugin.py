@@ -27,14 +27,14 @@ def ollama_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[MockOllama]:
     it. What a handler raised fails the test at its end.
     """
     # A server costs half a millisecond: less than what sharing one would cost in surprises.
-    from ollama_sync import _default
+    from ollama_sync._client import default
     from ollama_sync.testing import MockOllama
 
     made: dict[str, Client] = {}
     with MockOllama(chunks=3, delay=0.0) as server:
         monkeypatch.setenv("OLLAMA_HOST", server.url)
         monkeypatch.delenv("OLLAMA_API_KEY", raising=False)
-        monkeypatch.setattr(_default, "_made", made)
+        monkeypatch.setattr(default, "_made", made)
         yield server
         for client in made.values():
             client.close()

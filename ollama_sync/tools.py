@@ -15,8 +15,8 @@ from typing import Any, get_origin, get_type_hints
 
 import msgspec
 
-from ollama_sync._schema import JSON, schemas_of, type_name
-from ollama_sync._tool_schema import for_server, has_members, with_texts
+from ollama_sync._schema.json_schema import JSON, schemas_of, type_name
+from ollama_sync._schema.tool_schema import for_server, has_members, with_texts
 from ollama_sync.errors import RequestError
 from ollama_sync.types import Tool, unwrap
 

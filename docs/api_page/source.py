@@ -84,7 +84,7 @@ def find(module: str, name: str) -> Found | None:
 
 def _verb(module: str, node: Definition) -> Found | None:
     """Follow `chat = default_client().chat`, and `chat = _answers.chat` in the body of `Client`, to the function."""
-    if not (module == "ollama_sync._default" and isinstance(node, ast.Assign)):
+    if not (module == "ollama_sync._client.default" and isinstance(node, ast.Assign)):
         return None
     if not (isinstance(node.value, ast.Attribute) and isinstance(node.value.value, ast.Call)):
         return None
@@ -99,7 +99,9 @@ def client_verbs() -> dict[str, Found]:
     verbs = {}
     for node in client.as_class.body:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Attribute):
-            verb = find(f"ollama_sync._verbs.{ast.unparse(node.value.value)}", node.value.attr)
+            verb = find(
+                f"ollama_sync._client.verbs.{ast.unparse(node.value.value)}", node.value.attr
+            )
             assert verb is not None, ast.unparse(node)
             verbs[bound_names(node)[0]] = verb
     return verbs

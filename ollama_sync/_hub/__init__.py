@@ -6,11 +6,11 @@ requests, HTTP or JSON.
 
 from gevent.event import Event as HubEvent
 
-from ollama_sync._hub import _fork as _fork
-from ollama_sync._hub._channel import CANCELLED, FINISHED, Cancelled, Channel, End, Failed, Finished
-from ollama_sync._hub._loop import Hub, Killed, shared_hub
-from ollama_sync._hub._native import Lock, allocate_lock, get_ident
-from ollama_sync._hub._waiter import Waiter, new_waiter
+from ollama_sync._hub import fork as fork
+from ollama_sync._hub.channel import CANCELLED, FINISHED, Cancelled, Channel, End, Failed, Finished
+from ollama_sync._hub.loop import Hub, Killed, shared_hub
+from ollama_sync._hub.native import Lock, allocate_lock, get_ident
+from ollama_sync._hub.waiter import Waiter, new_waiter
 
 __all__ = [
     "CANCELLED",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from ollama_sync import _clocks
+from ollama_sync._call import clocks
 from ollama_sync._hub import shared_hub
 from ollama_sync.errors import UsageError
 
@@ -55,7 +55,7 @@ class FakeClock:
         if _active is not self or seconds < 0:
             raise UsageError(f"FakeClock.advance({seconds!r}): forwards only, in a `with` block")
         self._now += seconds
-        shared_hub().call(_clocks.look)
+        shared_hub().call(clocks.look)
 
     def __enter__(self) -> FakeClock:
         global _active
@@ -63,7 +63,7 @@ class FakeClock:
             raise UsageError("FakeClock: there is one already; two cannot both be the time")
         _active = self
         self._now = time.monotonic()
-        _clocks.use_time_of(self._read)
+        clocks.use_time_of(self._read)
         return self
 
     def __exit__(
@@ -73,7 +73,7 @@ class FakeClock:
         traceback: TracebackType | None,
     ) -> None:
         global _active
-        _clocks.use_time_of(time.monotonic)
+        clocks.use_time_of(time.monotonic)
         _active = None
 
     def _read(self) -> float:

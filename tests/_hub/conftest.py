@@ -11,7 +11,7 @@ import pytest
 from gevent._hub_local import get_hub_if_exists
 
 from ollama_sync._hub import Hub, allocate_lock
-from ollama_sync._hub._native import start_new_thread, traced
+from ollama_sync._hub.native import start_new_thread, traced
 
 Run = Callable[..., Any]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ollama_sync._hub import CANCELLED, FINISHED, Channel, End, Failed, allocate_lock, new_waiter
-from ollama_sync._hub._native import start_new_thread
+from ollama_sync._hub.native import start_new_thread
 from ollama_sync.errors import StreamBroken
 
 FAILED = Failed(StreamBroken("cut short"))

@@ -16,7 +16,7 @@ begun = threading.Event()
 
 class Slow:
     def find_spec(self, name, path, target=None):
-        if name != "ollama_sync._lean":
+        if name != "ollama_sync._stream.token_decoder":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
@@ -29,13 +29,13 @@ class Slow:
         return spec
 
 sys.meta_path.insert(0, Slow())
-thread = threading.Thread(target=lambda: importlib.import_module("ollama_sync._lean"))
+thread = threading.Thread(target=lambda: importlib.import_module("ollama_sync._stream.token_decoder"))
 thread.start()
 begun.wait()
 child = os.fork()
 if child == 0:
     signal.alarm(20)
-    import ollama_sync._lean
+    import ollama_sync._stream.token_decoder
     os._exit(0)
 print(os.waitpid(child, 0)[1])
 thread.join()

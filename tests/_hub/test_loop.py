@@ -15,8 +15,8 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from ollama_sync._hub import Hub, Killed, _native, shared_hub
-from ollama_sync._hub._loop import _MOST_TO_WAKE
+from ollama_sync._hub import Hub, Killed, native, shared_hub
+from ollama_sync._hub.loop import _MOST_TO_WAKE
 from ollama_sync.errors import ForkedError, HubError
 
 Run = Callable[..., Any]
@@ -33,9 +33,9 @@ def boom(error: BaseException) -> None:
 
 def test_a_job_runs_on_one_native_thread_of_the_hub(hub: Hub) -> None:
     """Not on the caller's, also when the process is patched; and on the same one each time."""
-    threads = {hub.call(_native.get_ident) for _ in range(5)}
+    threads = {hub.call(native.get_ident) for _ in range(5)}
     assert len(threads) == 1
-    assert _native.get_ident() not in threads
+    assert native.get_ident() not in threads
     assert threads <= set(sys._current_frames())
 
 
@@ -57,11 +57,11 @@ def test_many_threads_that_start_it_start_it_once(hub: Hub, eventually: Eventual
     done: list[int] = []
 
     def use() -> None:
-        threads.add(hub.call(_native.get_ident))
+        threads.add(hub.call(native.get_ident))
         done.append(1)
 
     for _ in range(20):
-        _native.start_new_thread(use, ())
+        native.start_new_thread(use, ())
     eventually(lambda: len(done) == 20)
     assert len(threads) == 1
     eventually(lambda: set(sys._current_frames()) - before == threads)
@@ -152,10 +152,10 @@ def test_a_callback_that_fails_is_logged_and_survived(
 def test_the_end_of_a_job_is_told(hub: Hub, eventually: Eventually) -> None:
     """After the job, whether it returned, failed or was killed, on the hub's thread."""
     ends: list[object] = []
-    thread = hub.call(_native.get_ident)
+    thread = hub.call(native.get_ident)
 
     def ended() -> None:
-        ends.append(_native.get_ident())
+        ends.append(native.get_ident())
 
     hub.submit(ends.append, "job", on_end=ended)
     eventually(lambda: len(ends) == 2)
@@ -432,7 +432,7 @@ def test_who_waits_for_a_job_when_the_hub_stops_is_told(
     """By an error of the tree: Killed would end the caller's own greenlet without a word."""
 
     def work() -> None:
-        _native.start_new_thread(lambda: (eventually(lambda: hub.jobs == 1), hub.stop()), ())
+        native.start_new_thread(lambda: (eventually(lambda: hub.jobs == 1), hub.stop()), ())
         hub.call(Event().wait)
 
     with pytest.raises(HubError, match="stopped before the job was done"):
@@ -462,7 +462,7 @@ def test_no_thread_is_an_error_that_passes(hub: Hub, monkeypatch: pytest.MonkeyP
     """When none can be started the error says so; once there can be, the hub works."""
     with monkeypatch.context() as patch:
         patch.setattr(
-            _native, "start_new_thread", lambda *_: boom(RuntimeError("can't start new thread"))
+            native, "start_new_thread", lambda *_: boom(RuntimeError("can't start new thread"))
         )
         for _ in range(2):
             with pytest.raises(HubError, match="can't start new thread"):
@@ -488,14 +488,14 @@ def test_a_start_interrupted_by_ctrl_c_does_no_harm(
 ) -> None:
     """The thread has been started when KeyboardInterrupt comes: the next use finds it, and starts no other."""
     before = set(sys._current_frames())
-    start = _native.start_new_thread
+    start = native.start_new_thread
 
     def interrupted(*args: Any) -> int:
         start(*args)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(_native, "start_new_thread", interrupted)
+        patch.setattr(native, "start_new_thread", interrupted)
         with pytest.raises(KeyboardInterrupt):
             hub.submit(int)
     assert hub.call(lambda: "on") == "on"
@@ -508,16 +508,16 @@ def test_tracing_sees_the_thread(hub: Hub) -> None:
     profiled: set[int] = set()
 
     def trace(*_: object) -> None:
-        traced.add(_native.get_ident())
+        traced.add(native.get_ident())
 
     def profile(*_: object) -> None:
-        profiled.add(_native.get_ident())
+        profiled.add(native.get_ident())
 
     before = threading.gettrace(), threading.getprofile()
     threading.settrace(trace)
     threading.setprofile(profile)
     try:
-        thread = hub.call(_native.get_ident)
+        thread = hub.call(native.get_ident)
     finally:
         threading.settrace(before[0])  # type: ignore[arg-type]  # None is accepted
         threading.setprofile(before[1])
@@ -673,7 +673,7 @@ def test_exit_does_not_wait_for_ever_for_a_job_that_blocks(
     """A job that resists, or one that blocks the whole thread, delays the exit by a second at most."""
     resist = """
 from ollama_sync._hub import shared_hub
-from ollama_sync._hub._native import sleep
+from ollama_sync._hub.native import sleep
 def job():
     while True:
         try:

@@ -6,27 +6,27 @@ from collections.abc import Callable
 
 PROGRAM = """
 import gevent
-from ollama_sync._hub import _native
+from ollama_sync._hub import native
 
-lock = _native.allocate_lock()
+lock = native.allocate_lock()
 assert lock.acquire()
-local = _native.thread_local()
+local = native.thread_local()
 local.mark = "main"
 seen = []
 
 def thread():
-    seen.append((_native.get_ident(), hasattr(local, "mark")))
+    seen.append((native.get_ident(), hasattr(local, "mark")))
     lock.release()
 
 ticks = []
 gevent.spawn(ticks.append, 1)
-ident = _native.start_new_thread(thread, ())
+ident = native.start_new_thread(thread, ())
 assert lock.acquire(True, 20)
-_native.sleep(0.01)
+native.sleep(0.01)
 # The main thread was blocked, and with it its loop: no greenlet ran.
 assert ticks == []
 assert seen == [(ident, False)]
-assert ident != _native.get_ident()
+assert ident != native.get_ident()
 gevent.sleep(0.001)
 assert ticks == [1]
 print("native")

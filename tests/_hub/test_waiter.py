@@ -11,8 +11,9 @@ import gevent
 import pytest
 from gevent._hub_local import get_hub_if_exists
 
-from ollama_sync._hub import Hub, Waiter, _native, _waiter, new_waiter
-from ollama_sync._hub._waiter import GreenletWaiter, NativeWaiter
+from ollama_sync._hub import Hub, Waiter, native, new_waiter
+from ollama_sync._hub import waiter as waiter_module
+from ollama_sync._hub.waiter import GreenletWaiter, NativeWaiter
 from ollama_sync.errors import HubError
 
 Run = Callable[..., Any]
@@ -101,17 +102,17 @@ def test_a_wait_without_limit_looks_up_now_and_then(
     make: Run, in_thread: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It comes back without a reason, and is asked to look again."""
-    monkeypatch.setattr(_waiter, "_LONGEST", 0.01)
+    monkeypatch.setattr(waiter_module, "_LONGEST", 0.01)
     assert in_thread(lambda: make().wait(None)) is False
     assert in_thread(lambda: make().wait(1e9)) is False
 
 
 def test_the_main_thread_looks_up_more_often(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Ctrl-C that comes just before the thread sleeps is not seen by the lock: the main thread must wake for it."""
-    assert _waiter._LONGEST_IN_MAIN <= 1.0
-    monkeypatch.setattr(_waiter, "_LONGEST_IN_MAIN", 0.01)
-    monkeypatch.setattr(_waiter, "_main_ident", _native.get_ident)
-    assert _waiter.NativeWaiter().wait(None) is False
+    assert waiter_module._LONGEST_IN_MAIN <= 1.0
+    monkeypatch.setattr(waiter_module, "_LONGEST_IN_MAIN", 0.01)
+    monkeypatch.setattr(waiter_module, "_main_ident", native.get_ident)
+    assert waiter_module.NativeWaiter().wait(None) is False
 
 
 @KINDS

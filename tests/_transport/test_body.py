@@ -18,8 +18,8 @@ from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.response import HTTPResponse
 
 from ollama_sync._hub import shared_hub
-from ollama_sync._transport._body import ChunkedBody, PlainBody, body_of
-from ollama_sync._transport._green import GreenHTTPConnection, GreenHTTPPool, current_progress
+from ollama_sync._transport.body import ChunkedBody, PlainBody, body_of
+from ollama_sync._transport.green import GreenHTTPConnection, GreenHTTPPool, current_progress
 from ollama_sync._wire import BadFraming
 from ollama_sync.errors import StreamBroken
 

@@ -10,7 +10,7 @@ import pytest
 
 from ollama_sync._config import parse_host
 from ollama_sync._hub import Killed, shared_hub
-from ollama_sync._transport._session import _proxies
+from ollama_sync._transport.session import _proxies
 from ollama_sync.errors import ConnectError, RequestError
 from ollama_sync.testing import MockOllama, chunk, end, head, reply, silence
 

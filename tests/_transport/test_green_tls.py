@@ -15,7 +15,7 @@ import pytest
 from gevent.monkey import get_original
 
 from ollama_sync._hub import Killed, shared_hub
-from ollama_sync._transport._green import make_tls_context
+from ollama_sync._transport.green import make_tls_context
 from ollama_sync.errors import ConnectError, RequestError
 from ollama_sync.testing import MockOllama, chunk, close, end, head, reply, silence
 

@@ -19,8 +19,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ollama_sync._hub import shared_hub
-from ollama_sync._transport import _receive
-from ollama_sync._transport._receive import GeventReceiver, Receiver, receiver_of
+from ollama_sync._transport import receive
+from ollama_sync._transport.receive import GeventReceiver, Receiver, receiver_of
 
 Make = Callable[[Any], Any]
 
@@ -28,7 +28,7 @@ BOTH = [
     pytest.param(
         Receiver,
         id="own",
-        marks=pytest.mark.skipif(_receive._calls is None, reason="needs Linux"),
+        marks=pytest.mark.skipif(receive._calls is None, reason="needs Linux"),
     ),
     pytest.param(GeventReceiver, id="gevent"),
 ]
@@ -107,8 +107,8 @@ def test_a_socket_that_was_emptied_is_not_asked_again(
             reads.append(size)
             return size
 
-    _receive_calls = _receive._calls
-    monkeypatch.setattr(_receive, "_calls", Counted())
+    _receive_calls = receive._calls
+    monkeypatch.setattr(receive, "_calls", Counted())
 
     def work() -> None:
         ours, theirs = gevent.socket.socketpair()
@@ -131,7 +131,7 @@ def test_a_socket_that_cannot_be_watched_is_an_error_and_no_more(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The system bounds how much is watched (fs.epoll.max_user_watches): the call fails by that, and can be cleaned up."""
-    calls = _receive._calls
+    calls = receive._calls
 
     class Full:
         def __getattr__(self, name: str) -> Any:
@@ -141,7 +141,7 @@ def test_a_socket_that_cannot_be_watched_is_an_error_and_no_more(
             ctypes.set_errno(errno.ENOSPC)
             return -1
 
-    monkeypatch.setattr(_receive, "_calls", Full())
+    monkeypatch.setattr(receive, "_calls", Full())
 
     def work() -> None:
         ours, theirs = gevent.socket.socketpair()
@@ -308,7 +308,7 @@ def test_tls_is_left_to_gevent() -> None:
 
 def test_without_the_system_calls_gevent_receives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is no epoll, the same calls work."""
-    monkeypatch.setattr(_receive, "_calls", None)
+    monkeypatch.setattr(receive, "_calls", None)
 
     def work() -> bytes:
         ours, theirs = gevent.socket.socketpair()

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from ollama_sync._hub import _loop, shared_hub
-from ollama_sync._transport import _session
+from ollama_sync._hub import loop as loop_module
+from ollama_sync._hub import shared_hub
+from ollama_sync._transport import session
 from ollama_sync.errors import ClosedError, RequestError
 from ollama_sync.testing import MockOllama, chunk, end, head, reply
 
@@ -174,13 +175,13 @@ def test_a_forked_child_leaves_the_parents_connections_alone(
     road: Any, server: Any, seen: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In another process the connections are made anew, and those of the parent are neither used nor closed."""
-    monkeypatch.setattr(_session, "_abandoned", [])
+    monkeypatch.setattr(session, "_abandoned", [])
     transport = road.to(server.url)
     for _ in range(2):
         server.script([head(), chunk({"n": 1}), end()])
     road.read(road.send(transport, JSON, seen))
     pid = os.getpid()
-    monkeypatch.setitem(_loop._shared, pid + 1, shared_hub())  # one hub stands for both
+    monkeypatch.setitem(loop_module._shared, pid + 1, shared_hub())  # one hub stands for both
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
     shared_hub()._pid = pid + 1
     try:
@@ -192,7 +193,7 @@ def test_a_forked_child_leaves_the_parents_connections_alone(
     first, second = seen.sockets
     assert first is not second
     assert (first.fileno() > 0, second.fileno()) == (True, -1)
-    (parents,) = _session._abandoned
+    (parents,) = session._abandoned
     shared_hub().call(parents.close)
 
 
@@ -201,13 +202,13 @@ def test_the_certificates_are_read_on_the_callers_thread(
 ) -> None:
     """Reading a bundle would hold up the hub: it is read when the client is made, and once."""
     threads: list[int] = []
-    make = _session.make_tls_context
+    make = session.make_tls_context
 
     def noted(*args: Any) -> Any:
         threads.append(threading.get_native_id())
         return make(*args)
 
-    monkeypatch.setattr(_session, "make_tls_context", noted)
+    monkeypatch.setattr(session, "make_tls_context", noted)
     with MockOllama(certfile=papers.server) as server:
         transport = road.to(server.url, verify=papers.authority)
         for _ in range(2):
@@ -218,13 +219,13 @@ def test_the_certificates_are_read_on_the_callers_thread(
 
 def test_a_plain_client_reads_no_certificates(road: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The usual case, http on this machine, costs no 20 ms."""
-    monkeypatch.setattr(_session, "make_tls_context", lambda *_: pytest.fail("read"))
+    monkeypatch.setattr(session, "make_tls_context", lambda *_: pytest.fail("read"))
     road.to("http://127.0.0.1:1")
 
 
 def test_a_transport_that_nobody_holds_goes(road: Any) -> None:
     """No global keeps a transport alive."""
-    transport = _session.Transport(
+    transport = session.Transport(
         road.to("http://127.0.0.1:1").host,
         api_key=None,
         headers={},

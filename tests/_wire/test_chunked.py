@@ -10,8 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ollama_sync._wire import BadFraming, Dechunker
-from ollama_sync._wire import _chunked as chunked
+from ollama_sync._wire import BadFraming, Dechunker, chunked
 
 LINE = b'{"model":"m","response":"token","done":false}\n'
 

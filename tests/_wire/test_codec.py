@@ -10,8 +10,7 @@ import ujson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ollama_sync._wire import BadLine, dumps, loads, loads_block
-from ollama_sync._wire import _codec as codec
+from ollama_sync._wire import BadLine, codec, dumps, loads, loads_block
 
 # Beyond 64 bits and some 300 digits the two decoders differ; no field of a reply is there.
 numbers = st.one_of(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ollama_sync._wire import BadFraming, WholeBody
-from ollama_sync._wire._whole import MAX_BODY
+from ollama_sync._wire.whole import MAX_BODY
 
 
 @given(st.lists(st.binary(max_size=20)))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import ollama_sync
-from ollama_sync import _default
+from ollama_sync._client import default
 from ollama_sync._policies import ANY_OTHER_CALL, STREAMED_ANSWER
 from ollama_sync.testing import MockOllama, end, head, raw, reply
 
@@ -49,10 +49,10 @@ def test_no_async_half() -> None:
 def test_environment_read_late(recorder: MockOllama, monkeypatch: pytest.MonkeyPatch) -> None:
     """OLLAMA_HOST set after the import counts for our functions, and comes too late for the official ones."""
     recorder.reset()
-    monkeypatch.setattr(_default, "_made", {})
+    monkeypatch.setattr(default, "_made", {})
     monkeypatch.setenv("OLLAMA_HOST", recorder.url)
     assert ollama_sync.list().models
-    _default.default_client().close()
+    default.default_client().close()
     assert str(recorder.port) not in str(official._client._client.base_url)
 
 

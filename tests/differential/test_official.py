@@ -14,7 +14,7 @@ import pytest
 import responses
 
 import ollama_sync
-from ollama_sync import _default
+from ollama_sync._client import default
 from ollama_sync.testing import MockOllama
 
 WHY = "the official package is not installed: pip install ollama==0.6.3"
@@ -198,7 +198,7 @@ def test_the_functions_are_of_one_client(
     if package is official:
         monkeypatch.setattr(official._client, "_client", client._client)
     else:
-        monkeypatch.setattr(_default, "_made", {"client": client})
+        monkeypatch.setattr(default, "_made", {"client": client})
     with client:
         assert package.list().models[0].model == "llama3.2:latest"
         assert package.chat("m", HI, options={"num_predict": 2}).done

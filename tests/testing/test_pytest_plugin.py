@@ -27,7 +27,7 @@ TESTS = """
 import os
 import pytest
 import ollama_sync
-from ollama_sync._default import default_client
+from ollama_sync._client.default import default_client
 from ollama_sync.testing import reply, silence
 
 HI = [{"role": "user", "content": "hi"}]

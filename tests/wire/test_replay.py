@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ollama_sync import Client
-from ollama_sync._stream import Stream
+from ollama_sync._stream.stream import Stream
 from ollama_sync.errors import ConnectError, ErrorLine, RequestError, ResponseError, StreamBroken
 from ollama_sync.testing import MockOllama, replay
 

@@ -1,0 +1,395 @@
+"""The hub: one native thread that turns one gevent loop.
+
+`submit`, `call_soon` and `call` may be called from any thread or greenlet; what they hand in runs on the hub's thread.
+The thread starts at the first use, is left alone after a fork (the child gets its own), and is frozen at exit of the
+interpreter: a thread that still turns its loop then was seen to crash 15 of 24 processes (cpython#87135).
+
+    any thread writes      _inbox (append)
+    under _start_lock      _ready, _closing
+    hub thread writes      _inbox (popleft), _jobs, _to_wake, _loop, _loop_greenlet, _thread, _wake, _stopped, _started, _start_error
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+from collections import deque
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import gevent
+import gevent.event
+
+from ollama_sync._hub import native
+from ollama_sync._hub.waiter import Waiter, new_waiter
+from ollama_sync.errors import ForkedError, HubError
+
+Killed = gevent.GreenletExit
+"""Raised in a job that is killed; no error, so `except Exception` does not catch it."""
+
+log = logging.getLogger("ollama_sync.hub")
+
+R = TypeVar("R")
+
+# Seconds that a job gives way for.
+_TURN_OF_OTHERS = 2e-4
+
+# Callers that are woken together; it takes the hub some milliseconds to have something for so many.
+_MOST_TO_WAKE = 64
+
+# How long an exit or a stop waits for jobs that were killed to let go of their sockets.
+_GRACE = 0.5
+
+
+class Hub:
+    """A gevent loop in a native thread of its own.
+
+    Args:
+        name: what it is for, in messages and reprs.
+
+    Example:
+        >>> hub = Hub("example")
+        >>> hub.call(lambda: 6 * 7)
+        42
+        >>> hub.stop()
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._pid = os.getpid()
+        self._start_lock = native.allocate_lock()
+        self._started = False
+        self._closing = False
+        self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
+        self._jobs: set[gevent.Greenlet] = set()
+        self._ready: native.Lock | None = None  # free when the thread has started, or failed to
+        self._finished = native.allocate_lock()
+        self._finished.acquire()  # until the thread ends
+        self._start_error: BaseException | None = None
+        self._thread: int | None = None
+        self._loop_greenlet: Any = None  # in which callbacks run
+        self._to_wake: list[Waiter] = []
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closing else "running" if self._started else "not started"
+        return f"<Hub {self._name!r}: {state}, {len(self._jobs)} jobs>"
+
+    @property
+    def jobs(self) -> int:
+        """How many greenlets the hub runs now. Any thread."""
+        return len(self._jobs)
+
+    @property
+    def waiting(self) -> int:
+        """How many callbacks of other threads wait for their turn. Any thread."""
+        return len(self._inbox)
+
+    @property
+    def thread(self) -> int | None:
+        """The identifier of its native thread; None before that runs. Any thread."""
+        return self._thread
+
+    def submit(
+        self, job: Callable[..., object], *args: Any, on_end: Callable[[], object] | None = None
+    ) -> None:
+        """Run `job(*args)` in a new greenlet of the hub. Any thread; returns at once.
+
+        If this returns, then `on_end` will be called: after the job, or after the hub has killed it because it ends
+        itself, be it before the job could begin. A job that raises is logged; the hub goes on.
+
+        Args:
+            job: what to run; it may block cooperatively.
+            args: for it.
+            on_end: called on the hub's thread when the job is over; it may not block.
+
+        Raises:
+            HubError: the hub was stopped, the interpreter is exiting, or no thread can be started.
+            ForkedError: the hub belongs to the parent process.
+        """
+        self._start()
+        if not self.call_soon(self._spawn, job, args, on_end):
+            raise HubError(
+                f"{self._name}: stopped, or the interpreter is exiting; nothing was started"
+            )
+
+    def call_soon(self, callback: Callable[..., object], *args: Any) -> bool:
+        """Run a short `callback(*args)`, which may not block, in the hub's loop. Any thread, also a finalizer.
+
+        Takes no lock and starts nothing.
+
+        Returns:
+            False when the hub does not run (any more, or in this process): the callback is dropped.
+        """
+        if not self._started or self._closing or self._pid != os.getpid():
+            return False
+        try:
+            self._post(callback, args)
+        except ValueError:  # another thread has stopped the hub since, and the loop is gone
+            return False
+        return True
+
+    def call(self, job: Callable[..., R], *args: Any) -> R:
+        """Run `job(*args)` in a new greenlet of the hub and wait for its result.
+
+        Blocks the caller's thread, or only its greenlet where the thread runs a gevent loop.
+
+        Raises:
+            HubError: called on the hub's own thread, which would wait for itself; the hub ended first; or as `submit`.
+            BaseException: whatever the job raised.
+        """
+        waiter = new_waiter()
+        outcome: list[tuple[bool, Any]] = []
+
+        def run() -> None:
+            try:
+                outcome.append((True, job(*args)))
+            except Killed:
+                outcome.append((False, HubError(f"{self._name}: stopped before the job was done")))
+            except BaseException as error:  # noqa: BLE001 - it is raised at the caller's
+                outcome.append((False, error))
+
+        def ended() -> None:
+            if not outcome:
+                outcome.append((False, HubError(f"{self._name}: stopped before the job began")))
+            waiter.wake()
+
+        self.submit(run, on_end=ended)
+        while not outcome:
+            waiter.wait(None)
+        ok, value = outcome[0]
+        if not ok:
+            raise value
+        result: R = value
+        return result
+
+    def in_job(self, callback: Callable[[], object]) -> None:
+        """Run a callback that may block: at once in a job, and in a new job when called in the loop. Hub thread only."""
+        if gevent.getcurrent() is self._loop_greenlet:
+            self._spawn(callback, ())
+        else:
+            callback()
+
+    def call_at_round_end(self, callback: Callable[[], object]) -> None:
+        """Run `callback` when the loop has served everything that is ready now. Hub thread only."""
+        self._loop.run_callback(callback)
+
+    def wake(self, waiter: Waiter) -> None:
+        """Wake a caller when the loop has served everything that is ready now, just before it waits. Hub thread only.
+
+        Then the interpreter's lock is free when that thread has got up. Woken at once it would only lie down again, to wait
+        for a hub that goes on: three sleeps for each token in place of one. In a round that is long some are woken before.
+        """
+        if not self._to_wake:
+            self._loop.run_callback(self._wake_all)
+        self._to_wake.append(waiter)
+        if len(self._to_wake) >= _MOST_TO_WAKE:
+            self._wake_all()
+
+    def _wake_all(self) -> None:
+        waiters, self._to_wake = self._to_wake, []
+        for waiter in waiters:
+            waiter.wake()
+
+    def call_later(self, seconds: float, callback: Callable[[], object]) -> Any:
+        """Run `callback` in the loop after `seconds`. Hub thread only.
+
+        Returns:
+            the timer; its `close()` takes the call back.
+        """
+        timer = self._loop.timer(seconds)
+        timer.start(callback)
+        return timer
+
+    def this_job(self) -> Any:
+        """Return the job that runs now, for `kill`. Hub thread only, in a job."""
+        return gevent.getcurrent()
+
+    def kill(self, job: Any) -> None:
+        """Raise `Killed` in `job` where it waits, in the next round. Hub thread only; a job that has ended stays so."""
+        job.kill(block=False)
+
+    def interrupt(self, job: Any) -> None:
+        """Raise `Killed` in `job` where it waits, and return when it waits again or has ended.
+
+        Unlike `kill` it cannot come too late, when the job has gone on to something else. Hub thread only, in a callback
+        of the loop: a job that called it would never go on.
+        """
+        job.throw(Killed)
+
+    def yield_turn(self) -> None:
+        """Let every other job that is ready run before this one goes on. Hub thread only, in a job.
+
+        With `sleep(0)` the loop runs up to 50 callbacks before it looks at a socket, which left gaps of 100 ms beside a
+        stream that pours; a timer has it look. It is long enough for a thread of the host to get up and take the
+        interpreter: a release that is over before that only has the thread begin its wait anew. (With 1 µs instead, 1 % of
+        the tokens beside a pour were 17 to 34 ms late; so they are 4.)
+        """
+        gevent.sleep(_TURN_OF_OTHERS)
+
+    def stop(self) -> None:
+        """Kill the jobs and end the thread. Blocks the native thread for at most about half a second."""
+        if self._close():
+            self._post(self._spawn, (self._shut_down, ()))
+            self._finished.acquire(True, 2 * _GRACE)
+            _running.discard(self)
+
+    # From here on the hub's own business.
+
+    def _start(self) -> None:
+        if self._pid != os.getpid():
+            raise ForkedError(
+                f"{self._name}: belongs to the parent process; make a new one in the child"
+            )
+        with self._start_lock:
+            if self._started or self._closing:
+                return
+            # Ctrl-C may have interrupted an earlier start: then that thread is waited for.
+            ready = self._ready or self._start_thread()
+            with ready:
+                error, self._start_error = self._start_error, None
+            if error is not None:
+                self._ready = None
+                raise HubError(f"{self._name}: its loop did not start: {error!r}") from error
+
+    def _start_thread(self) -> native.Lock:
+        """Return the lock that is free when the thread has started."""
+        if _exiting:  # nobody would park the thread
+            raise HubError(f"{self._name}: the interpreter is exiting; nothing was started")
+        ready = self._ready = native.allocate_lock()
+        ready.acquire()
+        try:
+            native.start_new_thread(native.traced, (self._run, ready))
+        except RuntimeError as error:
+            self._ready = None
+            raise HubError(f"{self._name}: no thread can be started now: {error}") from error
+        return ready
+
+    def _run(self, ready: native.Lock) -> None:
+        """Turn the loop until `stop`. The whole life of the thread."""
+        try:
+            hub = gevent.get_hub()
+            hub.ollama_sync_hub = True
+            self._loop = hub.loop
+            self._loop_greenlet = hub
+            self._thread = native.get_ident()
+            self._stopped = gevent.event.Event()
+            self._wake = hub.loop.async_()
+            self._wake.start(self._drain)
+        except BaseException as error:  # noqa: BLE001 - it is raised by the thread that starts us
+            self._start_error = error
+            ready.release()
+            return
+        _running.add(self)
+        self._started = True
+        ready.release()
+        self._stopped.wait()
+        self._jobs.clear()
+        self._wake.close()
+        hub.destroy(destroy_loop=True)
+        # Last: who waits for it may end the process, which this thread must not see.
+        self._finished.release()
+
+    def _post(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        self._inbox.append((callback, args))
+        self._wake.send()
+
+    def _drain(self) -> None:
+        while self._inbox:
+            callback, args = self._inbox.popleft()
+            try:
+                callback(*args)
+            except Exception:
+                log.exception("%s: a callback failed; this is a bug, please report it", self._name)
+
+    def _spawn(
+        self,
+        job: Callable[..., object],
+        args: tuple[Any, ...],
+        on_end: Callable[[], object] | None = None,
+    ) -> None:
+        greenlet = gevent.Greenlet(self._run_job, job, args)
+        self._jobs.add(greenlet)
+        # Links are also called for a greenlet that is killed before it ran.
+        greenlet.rawlink(self._jobs.discard)
+        if on_end is not None:
+            greenlet.rawlink(lambda _: on_end())
+        greenlet.start()
+
+    def _run_job(self, job: Callable[..., object], args: tuple[Any, ...]) -> None:
+        try:
+            job(*args)
+        except Killed:
+            pass  # killed by `stop` or at exit
+        except BaseException:  # nothing a job raises may end the hub (SystemExit would)
+            log.exception("%s: a job failed; this is a bug, please report it", self._name)
+
+    def _close(self) -> bool:
+        """Refuse new work; true for the one caller that has a running thread to end."""
+        if (
+            self._pid != os.getpid()
+        ):  # and `_start_lock` may be held by a thread that this process never had
+            return False
+        with self._start_lock:
+            was_running = self._started and not self._closing
+            self._closing = True
+        return was_running
+
+    def _end_jobs(self) -> None:
+        """Kill every other job and wait for them, for a bounded time. Runs in a job."""
+        others = self._jobs - {gevent.getcurrent()}
+        gevent.killall(others, block=False)
+        gevent.joinall(others, timeout=_GRACE)
+
+    def _shut_down(self) -> None:
+        self._end_jobs()
+        self._stopped.set()
+
+    def _freeze(self, frozen: native.Lock) -> None:
+        self._end_jobs()
+        for_ever = native.allocate_lock()
+        for_ever.acquire()
+        frozen.release()
+        for_ever.acquire()
+
+    def park(self) -> None:
+        """Cancel everything and stop the thread where it can do no harm. For the exit of the interpreter.
+
+        The thread then waits in a native lock, without the GIL and for good. Blocks for about half a second at most.
+        """
+        if self._close():
+            frozen = native.allocate_lock()
+            frozen.acquire()
+            self._post(self._spawn, (self._freeze, (frozen,)))
+            if frozen.acquire(True, 2 * _GRACE):
+                # Two bytecodes lie between the release we saw and the lock in which the thread stays: let it get there.
+                native.sleep(0.002)
+
+
+# Hubs whose thread runs, for the exit. Under no lock: single operations on a set are atomic. In a forked child those of the
+# parent stay in it, so that no finalizer touches their loops, which share kernel objects with the parent's.
+_running: set[Hub] = set()
+
+# Set once, when the interpreter begins to exit.
+_exiting = False
+
+# The shared hub of each process, by its id; after a fork also that of the parent. Written by single operations, too. A child is
+# known by its id and not by a hook of `os.fork`: uWSGI forks its workers without running any.
+_shared: dict[int, Hub] = {}
+
+
+def shared_hub() -> Hub:
+    """Return the hub that all clients of this process share. Its thread starts at the first `submit`. Any thread."""
+    process = os.getpid()
+    # Of two threads that come here first, both get the hub of one; the other's has not been started.
+    return _shared.get(process) or _shared.setdefault(process, Hub("ollama_sync hub"))
+
+
+def _park_all() -> None:
+    global _exiting
+    _exiting = True
+    for hub in list(_running):
+        hub.park()
+
+
+atexit.register(_park_all)

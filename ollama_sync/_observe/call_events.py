@@ -1,0 +1,160 @@
+"""Tells hooks and the log what becomes of one call. Imported when somebody looks.
+
+Hooks are told in a greenlet, never in a callback of the hub's loop: the locks of other people's code, of the logging module
+for one, may be gevent's, and who waits for such a lock in a callback gets an error instead.
+
+    caller's thread      `began`, before the hub knows of the call
+    hub                  everything else
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+
+from ollama_sync import events
+from ollama_sync._hub import Cancelled, End, Failed, Hub, Killed
+from ollama_sync._observe.counters import Counts
+from ollama_sync._observe.hooks import Hooks
+from ollama_sync._observe.log import call_log, log_event
+from ollama_sync._wire import error_line, loads
+from ollama_sync.errors import OllamaError
+
+_DEBUG = 10
+
+# Our own bodies begin with the model, so that nothing of a prompt is decoded to find it.
+_MODEL = re.compile(rb'\{"model":("(?:[^"\\]|\\.)*")')
+
+# Bytes; an error line is short, and decoding a longer line would hold up every stream.
+_LONGEST_ERROR = 65536
+
+
+class Teller:
+    """Tells of one call.
+
+    Args:
+        hub: where the call runs.
+        hooks: who is told.
+        number: of the call.
+        verb: the method of the client.
+        tried: the request, as "POST http://host/path".
+        body: of the request; looked at for the model only.
+        started: when the call began, on the monotonic clock.
+        is_stream: whether the reply is read part by part.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        hooks: Hooks,
+        number: int,
+        verb: str,
+        tried: str,
+        body: object,
+        started: float,
+        *,
+        is_stream: bool,
+    ) -> None:
+        method, _, url = tried.partition(" ")
+        self._call = events.Call(number, verb, _model_of(body), method, url, is_stream)
+        self._hub = hub
+        self._hooks = hooks
+        self._is_logged = call_log.isEnabledFor(_DEBUG)
+        self._started = started
+        self._last_block = b""
+        self._parts = self._bytes = 0  # since the last release
+        self._has_part = False
+        self._untold: deque[events.Event] = deque()
+        self._is_telling = False
+
+    def began(self) -> None:
+        """The call begins. The caller's thread: a hook finds there what is going on around the call."""
+        # What is not an Exception is meant for the caller: Ctrl-C, a time limit of its own.
+        self._tell_all(events.Started(self._call), Exception)
+
+    def connected(self, *, kept: bool) -> None:
+        """There is a connection, a new one or one that an earlier call has left."""
+        self._tell(events.Connected(self._call, self._seconds(), kept))
+
+    def put(self, block: bytes, parts: int) -> None:
+        """A block has arrived."""
+        self._last_block = block
+        self._parts += parts
+        self._bytes += len(block)
+        if self._call.stream and not self._has_part:
+            self._has_part = True
+            self._tell(events.FirstPart(self._call, self._seconds()))
+
+    def released(self) -> None:
+        """What had arrived was given to the caller."""
+        if self._call.stream and self._parts:
+            parts, self._parts = self._parts, 0
+            size, self._bytes = self._bytes, 0
+            self._tell(events.Batch(self._call, self._seconds(), parts, size))
+
+    def retrying(self, attempt: int, error: OllamaError, wait: float) -> None:
+        """An attempt failed, and the next is made in so many seconds."""
+        event = events.Retried(self._call, self._seconds(), attempt, error, wait)
+        self._tell(event)
+        if not self._is_logged:  # a warning, so there may be a reader all the same
+            log_event(event)
+
+    def ended(self, end: End, counts: Counts) -> None:
+        """The call is over, in this way."""
+        self.released()
+        self._tell(self._last_event(end, counts))
+
+    def _last_event(self, end: End, counts: Counts) -> events.Event:
+        call, seconds = self._call, self._seconds()
+        last = self._last_block
+        first = None
+        if call.stream:
+            last = last[last.rfind(b"\n", 0, -1) + 1 :]
+            first = None if counts.first_part is None else counts.first_part - counts.started
+        received = events.Received(counts.parts if call.stream else 0, counts.bytes, first, last)
+        if isinstance(end, Failed):
+            return events.Failed(call, seconds, received, end.error)
+        # The caller finds out itself, and cancels: which of the two comes first, the end of the body or that, is chance.
+        if call.stream and len(last) <= _LONGEST_ERROR and b'"error"' in last:
+            part = received.final()
+            if "error" in part:
+                return events.Failed(call, seconds, received, error_line(part))
+        if isinstance(end, Cancelled):
+            return events.Cancelled(call, seconds, received)
+        return events.Finished(call, seconds, received)
+
+    def _tell(self, event: events.Event) -> None:
+        self._untold.append(event)
+        self._hub.in_job(self._tell_untold)
+
+    def _tell_untold(self) -> None:
+        """Tell what has happened, in order, also when a hook waits and another event comes meanwhile."""
+        if self._is_telling:
+            return
+        self._is_telling = True
+        try:
+            while self._untold:
+                # Nothing that a hook raises may end the hub.
+                self._tell_all(self._untold.popleft(), BaseException)
+        except Killed:
+            # By now the last event is there.
+            self._is_telling = False
+            self._tell_untold()
+            raise
+        finally:
+            self._is_telling = False
+
+    def _tell_all(self, event: events.Event, faults: type[BaseException]) -> None:
+        if self._is_logged:
+            log_event(event)
+        self._hooks.tell(event, faults)
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._started
+
+
+def _model_of(body: object) -> str | None:
+    """Return the model of a request's body; None where there is none."""
+    found = _MODEL.match(body) if isinstance(body, bytes) else None
+    return None if found is None else str(loads(found[1]))

@@ -1,0 +1,120 @@
+"""Reads the body of a reply as it comes.
+
+Two readers give the same bytes. The fast one takes a chunked body from the connection's own socket, past three layers of
+Python per read. The plain one uses urllib3's public methods and serves everything else: mocks, bodies with a length or
+without any framing, compressed ones.
+
+Runs on the hub, in the greenlet of the call. May not parse what it reads.
+"""
+
+from __future__ import annotations
+
+import http.client
+from typing import Any, Protocol
+
+from urllib3.response import BaseHTTPResponse, HTTPResponse
+
+from ollama_sync._transport.receive import receiver_of
+from ollama_sync._wire import Dechunker
+from ollama_sync.errors import StreamBroken
+
+# Bytes asked for in one read: a default socket buffer holds two to three times as much.
+_READ_SIZE = 65536
+
+
+class Body(Protocol):
+    """The body of one reply."""
+
+    def read(self) -> bytes:
+        """Return what has come, waiting for at least one byte; b"" at the end.
+
+        Raises:
+            StreamBroken: the connection closed before the body was complete.
+            BadFraming: the bytes do not follow the protocol.
+            OSError, urllib3.exceptions.HTTPError: the connection failed.
+        """
+
+    def close(self) -> None:
+        """Read no more. Before the connection is closed; may be called again."""
+
+
+def body_of(response: BaseHTTPResponse, sock: Any) -> Body:
+    """Return the reader for `response`.
+
+    Args:
+        response: urllib3's, with its headers read and its body not begun.
+        sock: the gevent socket it comes from; None when a mock answered.
+    """
+    # urllib3 has no public name for http.client's response; if a release moves it, the plain reader takes over.
+    source = getattr(response, "_fp", None)
+    if (
+        sock is not None
+        and isinstance(response, HTTPResponse)
+        and response.chunked
+        and response.headers.get("content-encoding", "identity").lower() == "identity"
+        and isinstance(source, http.client.HTTPResponse)
+        and source.fp is not None
+    ):
+        return ChunkedBody(response, source, sock)
+    return PlainBody(response)
+
+
+class PlainBody:
+    """Reads by urllib3's `read1`, which returns what has come and waits for no more."""
+
+    def __init__(self, response: BaseHTTPResponse) -> None:
+        self._response = response
+
+    def read(self) -> bytes:
+        """See `Body.read`."""
+        return self._response.read1(_READ_SIZE, decode_content=True)
+
+    def close(self) -> None:
+        """See `Body.close`."""
+
+
+class ChunkedBody:
+    """Reads from the socket and takes the chunked framing off itself."""
+
+    def __init__(self, response: HTTPResponse, source: http.client.HTTPResponse, sock: Any) -> None:
+        self._response = response
+        self._source = source
+        self._dechunker = Dechunker()
+        self._receiver = receiver_of(sock)
+        self._has_begun = False
+
+    def read(self) -> bytes:
+        """See `Body.read`."""
+        dechunker = self._dechunker
+        while not dechunker.done:
+            if dechunker.broken:
+                dechunker.feed(b"")  # raises
+            data = self._receive()
+            if not data:
+                raise StreamBroken("the server closed the connection in the middle of its reply")
+            body = dechunker.feed(data)
+            if dechunker.done:
+                self._give_back()
+            if body:
+                return body
+        return b""
+
+    def close(self) -> None:
+        """See `Body.close`."""
+        self._receiver.close()
+
+    def _receive(self) -> bytes:
+        # When the headers were read, some of the body came along into `fp`'s buffer. Its first `read1` returns all of
+        # that, or reads from the socket when there was none: after it the buffer is empty, and stays so.
+        if self._has_begun and not self._source.will_close:
+            return self._receiver.receive()
+        self._has_begun = True
+        return self._source.fp.read1(_READ_SIZE)
+
+    def _give_back(self) -> None:
+        """Return the connection to its pool, or close it when it holds bytes that belong to no reply."""
+        self._receiver.close()
+        if self._dechunker.excess:
+            self._response.close()
+        self._source.close()
+        self._response.release_conn()

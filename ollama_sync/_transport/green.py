@@ -1,0 +1,363 @@
+"""Connections of requests and urllib3 on gevent's sockets, by urllib3's own seams. Nothing global is patched.
+
+The seams: `PoolManager.pool_classes_by_scheme` names the pools, `ConnectionCls` the connections, `_new_conn` makes the
+socket, and the pool key carries the TLS context. The call still goes through `requests.adapters.HTTPAdapter.send`, which
+is what the `responses` library replaces.
+
+Runs on the hub only, except `make_tls_context`, which reads files and runs on the caller's thread.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import socket as native_socket
+import ssl
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import partial
+from typing import Any, Protocol
+
+import gevent.monkey
+import gevent.socket
+import gevent.ssl
+from requests import PreparedRequest
+from requests.adapters import HTTPAdapter
+from requests.exceptions import InvalidSchema
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import NameResolutionError, NewConnectionError
+
+from ollama_sync._transport.response import GreenResponse, hang_up
+
+# So many idle connections are kept per host. Above it, a connection is closed after use.
+_KEPT_CONNECTIONS = 128
+
+
+class Progress(Protocol):
+    """Who wants to know how far a request has come. Called on the hub, in the greenlet that sends."""
+
+    def connected(self, sock: Any, *, kept: bool) -> None:
+        """There is a connection: a new one, or one kept from an earlier call."""
+
+    def sent(self) -> None:
+        """The request has been written whole; now it is the server's turn."""
+
+
+# Each call has its own greenlet, and each greenlet its own context: so a connection, which urllib3 makes and which knows
+# nothing of calls, finds the call that it serves.
+current_progress: ContextVar[Progress] = ContextVar("current_progress")
+
+
+def _keep_alive_options() -> list[tuple[int, int, int]]:
+    """Have the system notice a peer that vanished: after 60 s of silence, 4 probes 15 s apart."""
+    options = [
+        (native_socket.IPPROTO_TCP, native_socket.TCP_NODELAY, 1),
+        (native_socket.SOL_SOCKET, native_socket.SO_KEEPALIVE, 1),
+    ]
+    # macOS calls the first one TCP_KEEPALIVE.
+    named = (("TCP_KEEPIDLE", 60), ("TCP_KEEPALIVE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
+    for name, value in named:
+        option = getattr(native_socket, name, None)
+        if option is not None and not (
+            name == "TCP_KEEPALIVE" and hasattr(native_socket, "TCP_KEEPIDLE")
+        ):
+            options.append((native_socket.IPPROTO_TCP, option, value))
+    return options
+
+
+class _Green(HTTPConnection):
+    """What the connections below have in common: gevent's socket, a report of progress, and an end that the peer sees."""
+
+    _is_handing_over = False
+    _has_served = False  # a request, since it was connected
+    _is_cut = False  # the latest request could not be written whole
+    _latest: http.client.HTTPResponse | None = None
+    _connected_by = 0  # the process
+
+    def response_class(self, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:  # type: ignore[override] # http.client only calls it
+        """Make http.client's response, and remember it while it is not yet handed over."""
+        latest = self._latest = GreenResponse(*args, **kwargs)
+        return latest
+
+    def _new_conn(self) -> Any:
+        try:
+            return _connect(self._dns_host, self.port, self.socket_options or ())
+        except (native_socket.gaierror, UnicodeError) as error:  # a name that cannot be encoded
+            raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type] # only shown
+        except OSError as error:
+            raise NewConnectionError(self, f"cannot connect: {error}") from error
+
+    def connect(self) -> None:
+        self._connected_by = os.getpid()
+        super().connect()
+        self._has_served = self._is_cut = False
+        current_progress.get().connected(self.sock, kept=False)
+
+    def putrequest(self, *args: Any, **kwargs: Any) -> None:
+        # By now there also is one that was made for this request, if it goes over TLS.
+        if self.sock is not None and self._has_served:
+            current_progress.get().connected(self.sock, kept=True)
+        super().putrequest(*args, **kwargs)
+
+    def send(self, data: Any) -> None:
+        try:
+            super().send(data)
+        except OSError:
+            self._is_cut = True
+            raise
+
+    def getresponse(self) -> Any:
+        # urllib3 asks for the response when it has written the whole request; also when it could not, for the server may
+        # have answered before it closed.
+        if not self._is_cut:
+            current_progress.get().sent()
+        self._has_served = True
+        self._is_handing_over = True
+        sock = self.sock
+        try:
+            return super().getresponse()
+        except BaseException:
+            # urllib3 refuses some heads when the socket is the response's already: then nobody else would close it.
+            hang_up(sock)
+            if self._latest is not None:
+                self._latest.close()
+            raise
+        finally:
+            self._latest = None
+            self._is_handing_over = False
+
+    def close(self) -> None:
+        # Whatever fails, urllib3 closes here; later nobody can hang up any more. Where a reply ends by its connection,
+        # http.client closes as soon as it has the headers: the response then reads on from the same socket.
+        # A forked child closes its copies when it ends: the parent, whose connection it is, may be using it.
+        if not self._is_handing_over and self._connected_by == os.getpid():
+            hang_up(self.sock)
+        super().close()
+
+
+class GreenHTTPConnection(_Green):
+    """Plain HTTP."""
+
+
+class GreenHTTPSConnection(_Green, HTTPSConnection):
+    """HTTP over TLS, also through a CONNECT proxy. Its context must be one of `make_tls_context`."""
+
+    def connect(self) -> None:
+        """Connect and shake hands."""
+        super().connect()
+        # The context checked what it was told to. urllib3 would now warn of verify=False, on the hub's thread: that names
+        # no line of the caller's, and where warnings are errors it would end the call.
+        self.is_verified = True
+
+
+class UnixConnection(_Green):
+    """HTTP over a Unix socket; the host name of the URL is for the `Host` header only.
+
+    Args:
+        path: of the socket.
+    """
+
+    def __init__(self, path: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._path = path
+
+    def _new_conn(self) -> Any:
+        sock = gevent.socket.socket(native_socket.AF_UNIX, native_socket.SOCK_STREAM)
+        try:
+            sock.connect(self._path)
+        except OSError as error:
+            sock.close()
+            raise NewConnectionError(
+                self, f"cannot connect to the socket {self._path}: {error}"
+            ) from error
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+class GreenHTTPPool(HTTPConnectionPool):
+    """Keeps plain connections."""
+
+    ConnectionCls = GreenHTTPConnection
+
+
+class GreenHTTPSPool(HTTPSConnectionPool):
+    """Keeps TLS connections."""
+
+    ConnectionCls = GreenHTTPSConnection
+
+
+class UnixPool(HTTPConnectionPool):
+    """Keeps connections to a Unix socket."""
+
+    def __init__(self, path: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.ConnectionCls = partial(UnixConnection, path)  # type: ignore[assignment] # urllib3 only calls it
+
+
+def _connect(host: str, port: int, options: Any) -> Any:
+    """Return a gevent socket connected to the first address of `host` that answers."""
+    # As an address is written outside a URL: without brackets, and with a bare "%" before its zone.
+    host = host.strip("[]").replace("%25", "%")
+    error: OSError | None = None
+    for family, kind, proto, _, address in _addresses(host, port):
+        sock = gevent.socket.socket(family, kind, proto)
+        try:
+            for option in options:
+                # urllib3-future, which may stand in for urllib3, adds a fourth item that names the protocol.
+                if option[3:] in ((), ("tcp",)):
+                    sock.setsockopt(*option[:3])
+            sock.connect(address)
+            return sock
+        except OSError as failure:
+            sock.close()
+            error = failure
+        except BaseException:  # the greenlet was killed: its descriptor may not outlive it
+            sock.close()
+            raise
+    raise error or OSError(f"{host} has no address")
+
+
+def _addresses(host: str, port: int) -> list[Any]:
+    try:
+        # An address needs no resolver, and so no thread of its pool; with this flag the call never leaves the process.
+        return native_socket.getaddrinfo(
+            host, port, 0, native_socket.SOCK_STREAM, 0, native_socket.AI_NUMERICHOST
+        )
+    except native_socket.gaierror:
+        found: list[Any] = gevent.socket.getaddrinfo(host, port, 0, native_socket.SOCK_STREAM)
+        return found
+
+
+def make_tls_context(
+    verify: bool | str | ssl.SSLContext, cert: str | tuple[str, str] | None
+) -> Any:
+    """Return a TLS context whose sockets are gevent's.
+
+    Reads certificate files (20 to 30 ms for a bundle), so it belongs on the caller's thread, once per client.
+
+    Args:
+        verify: true for the system's bundle of requests, false for no check, the path of a bundle or folder, or a
+            context of the standard library, which is used as it is and not changed.
+        cert: the path of a client certificate with its key, or the paths of both.
+
+    Raises:
+        OSError: a file is missing or is no certificate (ssl.SSLError).
+    """
+    # The original, since `ssl.SSLContext` is gevent's in a patched process: a context may be older than the patch.
+    if isinstance(verify, gevent.monkey.get_original("ssl", "SSLContext")):
+        return _TlsContext(verify)
+    # Not `gevent.ssl.create_default_context`: in a process that is not patched it makes the standard library's.
+    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    else:
+        bundle: Any = DEFAULT_CA_BUNDLE_PATH if verify is True else verify
+        where = {"capath" if os.path.isdir(bundle) else "cafile": bundle}
+        context.load_verify_locations(**where)
+    if cert is not None:
+        context.load_cert_chain(*((cert,) if isinstance(cert, str) else cert))
+    return _TlsContext(context)
+
+
+class _TlsContext:
+    """A context, perhaps the user's own, that wraps sockets gevent's way without being changed: other threads may use it.
+
+    urllib3 sets `verify_mode` to what it already is, names the protocols that it speaks, and reads the rest.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self.__dict__["_context"] = context
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if getattr(self._context, name) != value:
+            raise AttributeError(f"the TLS context given as verify= would be changed: {name}")
+
+    def set_alpn_protocols(self, protocols: list[str]) -> None:
+        """Do nothing: the user's own choice stays."""
+
+    def wrap_socket(self, sock: Any, **options: Any) -> Any:
+        """Return a TLS socket of gevent's over `sock`, after the handshake."""
+        wrapped = gevent.ssl.SSLSocket(
+            sock=sock, _context=self._context, do_handshake_on_connect=False, **options
+        )
+        try:
+            wrapped.do_handshake()
+        except BaseException:  # a killed greenlet, too: gevent's own closes at errors only
+            wrapped.close()
+            raise
+        return wrapped
+
+
+class GreenAdapter(HTTPAdapter):
+    """Sends prepared requests over gevent's sockets.
+
+    Args:
+        tls_context: returns the one of `make_tls_context` for every https connection.
+        socket_path: of a Unix socket to which every plain connection goes, or None.
+    """
+
+    def __init__(self, tls_context: Callable[[], Any], socket_path: str | None = None) -> None:
+        self._tls_context = tls_context
+        plain = GreenHTTPPool if socket_path is None else partial(UnixPool, socket_path)
+        self._pools = {"http": plain, "https": GreenHTTPSPool}
+        self._options = [] if socket_path else _keep_alive_options()
+        # Blocking when the pool is empty would block the loop; retrying sleeps natively: both stay off.
+        super().__init__(pool_maxsize=_KEPT_CONNECTIONS, max_retries=0, pool_block=False)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the manager of direct connections."""
+        super().init_poolmanager(*args, socket_options=self._options, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._pools
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        """Return the manager of the connections through `proxy`."""
+        if proxy.lower().startswith("socks"):
+            # Their sockets are the standard library's and would block every stream of the process.
+            raise InvalidSchema("SOCKS proxies are not supported; use an http:// or https:// proxy")
+        tls_context = self._tls_context() if proxy.lower().startswith("https") else None
+        manager = super().proxy_manager_for(
+            proxy, proxy_ssl_context=tls_context, socket_options=self._options, **kwargs
+        )
+        manager.pool_classes_by_scheme = self._pools
+        return manager
+
+    @property
+    def kept(self) -> int:
+        """How many open connections wait for the next request. Any thread."""
+        # Past the managers' lock: who waits for one that another thread holds may not be in a callback of the loop.
+        pools = [
+            pool
+            for manager in (self.poolmanager, *list(self.proxy_manager.values()))
+            for pool in list(manager.pools._container.values())
+        ]
+        queues = [list(pool.pool.queue) for pool in pools if pool.pool is not None]
+        return sum(conn is not None and conn.sock is not None for queue in queues for conn in queue)
+
+    def close(self) -> None:
+        """Close every connection that is kept. urllib3 would leave it to the garbage collector, so to any thread."""
+        for manager in (self.poolmanager, *self.proxy_manager.values()):
+            for key in manager.pools.keys():  # noqa: SIM118 - no mapping: it cannot be iterated over
+                manager.pools[key].close()
+        super().close()
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Do nothing: the context has everything, and urllib3 would read the bundle again at each connect."""
+
+    def build_connection_pool_key_attributes(
+        self, request: PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        """Return where to connect and, for TLS, our context in place of requests' own."""
+        where, how = super().build_connection_pool_key_attributes(request, verify, cert)
+        if where["scheme"] == "https":
+            context = self._tls_context()
+            return where, {"ssl_context": context, "cert_reqs": context.verify_mode}
+        return where, how
