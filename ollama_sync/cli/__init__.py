@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ollama_sync.cli import _args, _commands
+from ollama_sync.cli import _args, _commands, _completion
 
 if TYPE_CHECKING:
     from ollama_sync import Client
@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None, client: Client | None = None) -> int
         0
     """
     try:
+        if _completion.is_asked():
+            _completion.answer(_args.of_all_commands())
         args = _args.parse(argv)
     except SystemExit as leaving:  # argparse has said what is wrong, or has shown the help
         return leaving.code if isinstance(leaving.code, int) else 0

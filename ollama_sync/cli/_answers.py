@@ -9,16 +9,70 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ollama_sync.cli import _values
+from ollama_sync.cli._completion import add_model
+from ollama_sync.cli._escapes import for_stdout
 from ollama_sync.cli._streams import print_json, read_text
 
 if TYPE_CHECKING:
     from ollama_sync import ChatResponse, Client, GenerateResponse, Stream
 
+_PROMPT = "what to ask; - reads it from standard input"
 _DIM, _PLAIN = "\033[2m", "\033[0m"
 
 
-def chat(client: Client, args: argparse.Namespace) -> None:
-    """Ask one thing."""
+def declare_chat(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `chat`."""
+    add_model(parser)
+    parser.add_argument("prompt", nargs="?", help=f"{_PROMPT}; left out, it is a conversation")
+    _declare_answer(parser)
+
+
+def declare_generate(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `generate`."""
+    add_model(parser)
+    parser.add_argument("prompt", help=_PROMPT)
+    _declare_answer(parser)
+
+
+def _declare_answer(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--system", help="the system prompt")
+    parser.add_argument(
+        "--option",
+        dest="options",
+        metavar="NAME=VALUE",
+        type=_values.option,
+        action="append",
+        default=[],
+        help="of the model, as temperature=0.2; may come again",
+    )
+    parser.add_argument(
+        "--think",
+        metavar="LEVEL",
+        type=_values.thought,
+        help="true, false, or a level as high: whether the model thinks first",
+    )
+    parser.add_argument(
+        "--format",
+        metavar="FORMAT",
+        type=_values.answer_format,
+        help="json, or a JSON schema that the answer is to keep to",
+    )
+    parser.add_argument(
+        "--keep-alive",
+        metavar="TIME",
+        type=_values.keep_alive,
+        help="how long the model stays loaded: seconds, or as 5m; -1 is for ever",
+    )
+
+
+def run_chat(client: Client, args: argparse.Namespace) -> None:
+    """Ask one thing, or without a prompt talk."""
+    if args.prompt is None:
+        from ollama_sync.cli._interactive import Conversation
+
+        Conversation(client, args).run()
+        return
     messages = [{"role": "user", "content": read_text(args.prompt)}]
     if args.system is not None:
         messages.insert(0, {"role": "system", "content": args.system})
@@ -27,7 +81,7 @@ def chat(client: Client, args: argparse.Namespace) -> None:
     )
 
 
-def generate(client: Client, args: argparse.Namespace) -> None:
+def run_generate(client: Client, args: argparse.Namespace) -> None:
     """Have a model complete a prompt."""
     prompt = read_text(args.prompt)
     Answer(as_json=args.as_json).show(
@@ -92,10 +146,10 @@ class Answer:
             if not self._is_thinking:
                 self._is_thinking = True
                 sys.stdout.write(_DIM)
-            sys.stdout.write(thought)
+            sys.stdout.write(for_stdout(thought))
         if text:
             self._end_thinking()
-            sys.stdout.write(text)
+            sys.stdout.write(for_stdout(text))
 
     def _end_thinking(self) -> None:
         if self._is_thinking:

@@ -1,26 +1,75 @@
 """What may be written after `ollama-sync`, and what it means.
 
-Runs on the main thread; may not do any of it.
+Runs on the main thread; may not do any of it. Only the command that was asked for declares its arguments, so that a command
+with many of them makes no other slower.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from typing import Any, Protocol
+import difflib
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any, NoReturn
 
 from ollama_sync import __version__
-from ollama_sync.cli import _values
+from ollama_sync.cli._escapes import visible
+from ollama_sync.cli._registry import COMMANDS, all_words, command_named
 
-_MODEL = "its name, as `ollama-sync list` shows it"
-_PROMPT = "what to ask; - reads it from standard input"
+_PROGRAM = "ollama-sync"
 
 
-class _Commands(Protocol):
-    """What `add_subparsers` returns, whose own type is private to argparse."""
+class Parser(argparse.ArgumentParser):
+    """Reads words as argparse does, but for three things.
 
-    def add_parser(self, name: str, **settings: Any) -> argparse.ArgumentParser:
-        """Add a command."""
+    Options are not abbreviated, the value of an option may begin with a dash (`--keep-alive -5m`), and the message about a
+    mistyped word names the nearest one.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(allow_abbrev=False, **settings)
+
+    def read(self, words: Sequence[str], into: argparse.Namespace) -> argparse.Namespace:
+        """Return what the words mean, added to `into`.
+
+        Raises:
+            SystemExit: 2, they are wrong, and stderr has said why; 0, help or a version was asked for, and shown.
+        """
+        args, strange = self.parse_known_args(self._with_values(words), into)
+        if strange:
+            self.error(f"no such argument: {' '.join(strange)}{self._remedy(strange[0])}")
+        return args
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, and leave with 2. A word of the user's is shown without what would move the cursor."""
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: error: {visible(message)}\n")
+
+    def _with_values(self, words: Sequence[str]) -> list[str]:
+        """Tie each value that begins with a dash to its option by "=": argparse would take it for an option."""
+        # Private to argparse, but as old as it is; the public way is to read its help.
+        options = self._option_string_actions
+        tied: list[str] = []
+        rest = iter(words)
+        for word in rest:
+            if word == "--":
+                return [*tied, word, *rest]
+            last = options.get(tied[-1]) if tied else None
+            takes_one = last is not None and last.nargs is None
+            if takes_one and word.startswith("-") and word != "-" and word not in options:
+                tied[-1] += f"={word}" if tied[-1].startswith("--") else word
+            else:
+                tied.append(word)
+        return tied
+
+    def _remedy(self, word: str) -> str:
+        name = word.partition("=")[0]
+        near = near_to(name, self._option_string_actions)
+        if near:
+            return near
+        return "; a text that begins with a dash goes behind --" if word.startswith("-") else ""
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -32,155 +81,107 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     Raises:
         SystemExit: 2, wrong arguments, which stderr explains; 0, help or version were asked for, and shown.
     """
-    parser = argparse.ArgumentParser(
-        prog="ollama-sync",
+    root = _root()
+    args = root.read(sys.argv[1:] if argv is None else argv, argparse.Namespace())
+    word, *words = args.words
+    name = command_named(word)
+    if name is None:
+        root.error(f"no such command: {word}{near_to(word, all_words())}")
+    del args.words
+    parser = Parser(prog=f"{_PROGRAM} {name}", description=_sentence(COMMANDS[name].help))
+    declare(parser, name)
+    args = parser.read(words, args)
+    hosts = args.hosts or []
+    if len(hosts) > 1 and not COMMANDS[name].many_hosts:
+        parser.error("--host was given more than once")
+    args.command, args.host = name, hosts[-1] if hosts else None
+    return args
+
+
+def of_all_commands() -> Parser:
+    """Return a parser that knows every command whole, for a shell that asks what can follow."""
+    parser = Parser(prog=_PROGRAM)
+    _add_common(parser, default=None)
+    commands = parser.add_subparsers()
+    for name, row in COMMANDS.items():
+        declare(commands.add_parser(name, aliases=row.aliases, help=row.help), name)
+    return parser
+
+
+def declare(parser: argparse.ArgumentParser, name: str) -> None:
+    """Give a parser the arguments of a command, and those of every command."""
+    declare_it: Callable[[argparse.ArgumentParser], None] | None = getattr(
+        module_of(name), f"declare_{name}", None
+    )
+    if declare_it is not None:
+        declare_it(parser)
+    _add_common(parser, default=argparse.SUPPRESS)  # what stands before the command is kept
+
+
+def module_of(name: str) -> ModuleType:
+    """Return the module that a command's functions are in."""
+    return importlib.import_module(f"ollama_sync.cli.{COMMANDS[name].module}")
+
+
+def near_to(word: str, known: Sequence[str] | Any) -> str:
+    """Return a question that names what a mistyped word is nearest to, or "".
+
+    Example:
+        >>> near_to("lst", ["list", "show"])
+        '; did you mean list?'
+    """
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _root() -> Parser:
+    width = max(map(len, COMMANDS))
+    lines = [
+        f"  {name.ljust(width)}  {row.help}"
+        + (f" (also {', '.join(row.aliases)})" if row.aliases else "")
+        for name, row in COMMANDS.items()
+    ]
+    parser = Parser(
+        prog=_PROGRAM,
+        usage="%(prog)s [--host HOST] [--json] COMMAND ...",
         description="Ollama's API as commands. Results go to standard output, errors to standard error.",
-        epilog="Exit codes: 0 done, 1 the server or the connection failed, 2 wrong arguments, 130 Ctrl-C.",
+        epilog="\n".join(
+            [
+                "commands:",
+                *lines,
+                "",
+                "Each has a --help of its own. Options of every command may stand before it, too.",
+                "Exit codes: 0 done, 1 the server or the connection failed, 2 wrong arguments, 130 Ctrl-C.",
+            ]
+        ),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"ollama-sync {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    server = _of_every_call()
-    _add_answers(commands, server)
-    _add_models(commands, server)
-    _add_transfers(commands, server)
-    _add_tools(commands)
-    return parser.parse_args(argv)
+    _add_common(parser, default=None)
+    # The command and all that follows it: the last of argparse's kinds of positionals, which takes options as well.
+    parser.add_argument(
+        "words", nargs=argparse.PARSER, metavar="COMMAND", help="what to do, and its arguments"
+    )
+    return parser
 
 
-def _of_every_call() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(add_help=False)
+def _add_common(parser: argparse.ArgumentParser, default: Any) -> None:
     parser.add_argument(
         "--host",
+        dest="hosts",
+        metavar="HOST",
+        action="append",
+        default=default,
         help="where the server is, by the rules of OLLAMA_HOST, which is used when this is left out",
     )
     parser.add_argument(
         "--json",
         dest="as_json",
         action="store_true",
+        default=default or False,
         help="print the server's replies as JSON, one a line; of a stream each part",
     )
-    return parser
 
 
-def _add_answers(commands: _Commands, server: argparse.ArgumentParser) -> None:
-    answers = argparse.ArgumentParser(add_help=False)
-    answers.add_argument("--system", help="the system prompt")
-    answers.add_argument(
-        "--option",
-        dest="options",
-        metavar="NAME=VALUE",
-        type=_values.option,
-        action="append",
-        default=[],
-        help="of the model, as temperature=0.2; may come again",
-    )
-    answers.add_argument(
-        "--think",
-        metavar="LEVEL",
-        type=_values.thought,
-        help="true, false, or a level as high: whether the model thinks first",
-    )
-    answers.add_argument(
-        "--format",
-        metavar="FORMAT",
-        type=_values.answer_format,
-        help="json, or a JSON schema that the answer is to keep to",
-    )
-    answers.add_argument(
-        "--keep-alive",
-        metavar="TIME",
-        type=_values.keep_alive,
-        help="how long the model stays loaded: seconds, or as 5m; -1 is for ever",
-    )
-    chat = commands.add_parser(
-        "chat", parents=[server, answers], help="ask a model; without a prompt, talk with it"
-    )
-    chat.add_argument("model", help=_MODEL)
-    chat.add_argument("prompt", nargs="?", help=f"{_PROMPT}; left out, it is a conversation")
-
-    generate = commands.add_parser(
-        "generate", parents=[server, answers], help="have a model complete a prompt"
-    )
-    generate.add_argument("model", help=_MODEL)
-    generate.add_argument("prompt", help=_PROMPT)
-
-    embed = commands.add_parser(
-        "embed", parents=[server], help="turn texts into vectors, each a line"
-    )
-    embed.add_argument("model", help=_MODEL)
-    embed.add_argument(
-        "texts", nargs="+", metavar="text", help="to embed; - reads one from standard input"
-    )
-    embed.add_argument(
-        "--dimensions", type=_values.count, help="length of the vectors, if shorter than its own"
-    )
-
-
-def _add_models(commands: _Commands, server: argparse.ArgumentParser) -> None:
-    commands.add_parser("list", parents=[server], help="the models that the server has")
-    commands.add_parser("ps", parents=[server], help="the models that are loaded")
-    show = commands.add_parser("show", parents=[server], help="what is known of a model")
-    show.add_argument("model", help=_MODEL)
-    show.add_argument("--verbose", action="store_true", help="also metadata and tensors")
-    only = show.add_mutually_exclusive_group()
-    for name in ("license", "modelfile", "parameters", "system", "template"):
-        only.add_argument(
-            f"--{name}", dest="only", action="store_const", const=name, help=f"only its {name}"
-        )
-    copy = commands.add_parser("copy", parents=[server], help="give a model a second name")
-    copy.add_argument("source", help=_MODEL)
-    copy.add_argument("destination", help="the name that it gets as well")
-    delete = commands.add_parser("delete", parents=[server], help="delete models")
-    delete.add_argument("models", nargs="+", metavar="model", help=_MODEL)
-    commands.add_parser("version", parents=[server], help="the version of the server")
-
-
-def _add_transfers(commands: _Commands, server: argparse.ArgumentParser) -> None:
-    for name, what in (
-        ("pull", "have the server download a model"),
-        ("push", "have the server upload a model"),
-    ):
-        transfer = commands.add_parser(name, parents=[server], help=what)
-        transfer.add_argument("model", help="its name")
-        transfer.add_argument(
-            "--insecure", action="store_true", help="allow a registry without TLS"
-        )
-    create = commands.add_parser("create", parents=[server], help="make a model by a Modelfile")
-    create.add_argument("model", help="the name of the new model")
-    create.add_argument(
-        "-f",
-        "--file",
-        default="Modelfile",
-        help="the Modelfile; - reads it from standard input (default: ./%(default)s)",
-    )
-    create.add_argument("-q", "--quantize", metavar="LEVEL", help="to what, as q4_K_M")
-
-
-def _add_tools(commands: _Commands) -> None:
-    demo = commands.add_parser(
-        "demo", help="measure what batches are good for; needs no Ollama, and takes ten seconds"
-    )
-    demo.add_argument(
-        "--host", help="a real server to measure; without it a mock server is started"
-    )
-    demo.add_argument("--model", default="llama3.2", help="of that server (default: %(default)s)")
-
-    mock = commands.add_parser("mock", help="run a mock of Ollama until Ctrl-C")
-    mock.add_argument(
-        "--port",
-        type=_values.port,
-        default=0,
-        help="TCP port (default: a free one, which is printed)",
-    )
-    mock.add_argument(
-        "--chunks",
-        type=_values.count,
-        default=1000,
-        help="tokens of an answer (default: %(default)s)",
-    )
-    mock.add_argument(
-        "--delay",
-        type=_values.seconds,
-        default=0.003,
-        help="seconds from one token to the next (default: %(default)s)",
-    )
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."

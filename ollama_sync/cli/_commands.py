@@ -1,20 +1,19 @@
-"""The commands by name, and how each ends: its exit code, and what is said of its failure.
+"""Runs a command, and says how it ended: its exit code, and what is said of its failure.
 
-Runs on the main thread, where Ctrl-C arrives. Answers and figures go to stdout, logs and errors to stderr.
+Runs on the main thread, where Ctrl-C arrives. Answers and figures go to stdout, logs, warnings and errors to stderr.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
-import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, TextIO
 
-from ollama_sync.cli import _answers, _models, _transfers
+from ollama_sync.cli._args import module_of
+from ollama_sync.cli._registry import COMMANDS
 from ollama_sync.cli._streams import complain
 from ollama_sync.errors import OllamaError, RequestError
 
@@ -31,9 +30,18 @@ def run(args: argparse.Namespace, client: Client | None = None) -> int:
         args: of `parse`.
         client: of `main`.
     """
+    if sys.stdout is None:  # how Python starts where the shell said `>&-`
+        complain("standard output is closed, so there is nowhere to write to")
+        return _FAILED
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A model may say what the terminal's encoding does not have.
         sys.stdout.reconfigure(errors="replace")
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return _ended(args, client)
+
+
+def _ended(args: argparse.Namespace, client: Client | None) -> int:
     try:
         _run(args, client)
         sys.stdout.flush()  # here a reader that has left can still be met quietly
@@ -43,88 +51,44 @@ def run(args: argparse.Namespace, client: Client | None = None) -> int:
         complain(str(error))
         return _WRONG_ARGUMENTS
     except BrokenPipeError:
-        # Who read our output has left, as `head` does. The interpreter must not find that out once more at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()  # whoever read our output has left, as `head` does
         return _FAILED
     except (OllamaError, OSError) as error:
         complain(str(error))
+        try:
+            sys.stdout.flush()
+        except OSError:  # the disk is full, say, and the complaint was about that
+            _give_up_stdout()
         return _FAILED
     return _DONE
 
 
 def _run(args: argparse.Namespace, client: Client | None) -> None:
-    if args.command in _WITHOUT_CLIENT:
-        _WITHOUT_CLIENT[args.command](args)
+    command = getattr(module_of(args.command), f"run_{args.command}")
+    if not COMMANDS[args.command].asks_server:
+        command(args)
     elif client is not None and args.host is None:
-        _WITH_CLIENT[args.command](client, args)
+        command(client, args)
     else:
         from ollama_sync import Client
 
         with Client(args.host) as own:
-            _WITH_CLIENT[args.command](own, args)
+            command(own, args)
 
 
-def _demo(args: argparse.Namespace) -> None:
-    from ollama_sync.cli._demo import demonstrate
-    from ollama_sync.testing import MockOllama
-
-    if args.host is not None:
-        demonstrate(args.host, args.model)
-    else:
-        with MockOllama() as server:
-            print("No --host was given, so this is a mock server: 1000 tokens, one every 3 ms.")
-            demonstrate(server.url, args.model)
+def _give_up_stdout() -> None:
+    """Have what is still unwritten go nowhere: the interpreter must not find out once more, at its end, that it cannot."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _mock(args: argparse.Namespace) -> None:
-    from ollama_sync.testing import MockOllama
-
-    server = MockOllama(port=args.port, chunks=args.chunks, delay=args.delay)
-    with _log_to_stderr(), server:
-        print(server.url, flush=True)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            pass  # it is how one stops it
-
-
-def _chat(client: Client, args: argparse.Namespace) -> None:
-    if args.prompt is None:
-        from ollama_sync.cli._interactive import Conversation
-
-        Conversation(client, args).run()
-    else:
-        _answers.chat(client, args)
-
-
-@contextmanager
-def _log_to_stderr() -> Iterator[None]:
-    """Show the log of the mock server: how long each chunk took to make and to encode, and when it was ready."""
-    log = logging.getLogger("ollama_sync.testing")
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    level = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-        log.removeHandler(handler)
-
-
-_WITHOUT_CLIENT = {"demo": _demo, "mock": _mock}
-_WITH_CLIENT = {
-    "chat": _chat,
-    "copy": _models.copy,
-    "create": _transfers.create,
-    "delete": _models.delete,
-    "embed": _models.embed,
-    "generate": _answers.generate,
-    "list": _models.list_models,
-    "ps": _models.ps,
-    "pull": _transfers.pull,
-    "push": _transfers.push,
-    "show": _models.show,
-    "version": _models.version,
-}
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Say what a warning says. Where in which package it was given is for programmers, and not shown."""
+    del category, filename, lineno, file, line
+    complain(f"warning: {message}")

@@ -6,6 +6,7 @@ has arrived. Runs on the main thread; each figure is what the callers saw, not w
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,6 +56,25 @@ class Measured:
     def reached(self) -> bool:
         """Whether `GOAL` tokens came, so that nothing is extrapolated."""
         return self.tokens >= GOAL
+
+
+def declare_demo(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `demo`."""
+    parser.add_argument(
+        "--model", default="llama3.2", help="of a real server (default: %(default)s)"
+    )
+
+
+def run_demo(args: argparse.Namespace) -> None:
+    """Measure two callers at the server of `--host`, or at a mock server."""
+    from ollama_sync.testing import MockOllama
+
+    if args.host is not None:
+        demonstrate(args.host, args.model)
+    else:
+        with MockOllama() as server:
+            print("No --host was given, so this is a mock server: 1000 tokens, one every 3 ms.")
+            demonstrate(server.url, args.model)
 
 
 def demonstrate(host: str, model: str) -> None:

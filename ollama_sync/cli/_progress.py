@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
+from ollama_sync.cli._escapes import visible
 from ollama_sync.cli._render import size, time_left
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def step_of(progress: Progress) -> tuple[str, str]:
 
 def status(progress: Progress) -> str:
     """Return the server's words, with digests cut to what tells them apart."""
-    return _DIGEST.sub(r"\1", progress.status)
+    return visible(_DIGEST.sub(r"\1", progress.status))
 
 
 def figures(progress: Progress) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from ollama_sync.cli._escapes import visible
+
 if TYPE_CHECKING:
     from ollama_sync import View
 
@@ -62,11 +64,38 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
         NAME           SIZE
         mine:latest    2 GB
     """
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "    ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
+
+
+def folded(rows: Sequence[Sequence[str]], width: int | None) -> str:
+    """Return rows as `columns` does where they fit, else each row as lines of its own: title and cell.
+
+    Args:
+        rows: the first one holds the titles.
+        width: of the terminal, in columns; None is without end.
+
+    Example:
+        >>> print(folded([["NAME", "SIZE"], ["mine:latest", "2 GB"]], 18))
+        NAME  mine:latest
+        SIZE  2 GB
+    """
+    text = columns(rows)
+    if width is None or max(map(len, text.splitlines())) <= width:
+        return text
+    titles, *records = rows
+    longest = max(map(len, titles))
+    return "\n\n".join(
+        "\n".join(
+            f"{title.ljust(longest)}  {visible(cell)}"
+            for title, cell in zip(titles, record, strict=True)
+        )
+        for record in records
+    ) or "\n".join(titles)
 
 
 def json_line(view: View, encoding: str | None) -> str:

@@ -5,10 +5,12 @@ Runs on the main thread; blocks while it reads standard input.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ollama_sync.cli._escapes import for_stdout, visible
 from ollama_sync.cli._render import json_line, one_line
 from ollama_sync.errors import RequestError
 
@@ -47,11 +49,21 @@ def _stdin() -> str:
         raise RequestError(f"standard input: not text in {sys.stdin.encoding}: {error}") from error
 
 
+def show(text: str) -> None:
+    """Print a text that a server or a file may have written. At a terminal, what it would obey is made visible."""
+    print(for_stdout(text))
+
+
+def width() -> int | None:
+    """Return the columns of the terminal that stdout is, or None where it is none: tables are as wide as they are, then."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def print_json(view: View) -> None:
     """Print a reply as one line of JSON. Whoever reads a pipe gets it at once."""
-    print(json_line(view, sys.stdout.encoding), flush=True)
+    print(for_stdout(json_line(view, sys.stdout.encoding)), flush=True)
 
 
 def complain(text: str) -> None:
-    """Print one line on stderr."""
-    print(f"ollama-sync: {one_line(text)}", file=sys.stderr)
+    """Print one line on stderr, whatever the text is."""
+    print(f"ollama-sync: {visible(one_line(text))}", file=sys.stderr)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from ollama_sync.cli._render import columns, size, when
+from ollama_sync.cli._render import columns, folded, size, when
 
 if TYPE_CHECKING:
     from ollama_sync import ListResponse, ProcessResponse, ShowResponse
@@ -20,12 +20,13 @@ _FOR_EVER = 100  # years; the server says "never" by a time some 292 years ahead
 _FIRST_LINES = 4  # of a text that is long
 
 
-def list_table(reply: ListResponse, now: datetime) -> str:
+def list_table(reply: ListResponse, now: datetime, width: int | None = None) -> str:
     """Return the models that a server has.
 
     Args:
         reply: of list.
         now: with a time zone.
+        width: of the terminal, in columns; a table that is wider is shown as a list. None is without end.
     """
     rows = [["NAME", "ID", "SIZE", "MODIFIED"]]
     for model in reply.models:
@@ -40,15 +41,16 @@ def list_table(reply: ListResponse, now: datetime) -> str:
                 "-" if changed is None else when(changed, now),
             ]
         )
-    return columns(rows)
+    return folded(rows, width)
 
 
-def ps_table(reply: ProcessResponse, now: datetime) -> str:
+def ps_table(reply: ProcessResponse, now: datetime, width: int | None = None) -> str:
     """Return the models that are loaded.
 
     Args:
         reply: of ps.
         now: with a time zone.
+        width: of the terminal, in columns; a table that is wider is shown as a list. None is without end.
     """
     titles = ["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"]
     rows = (
@@ -62,7 +64,7 @@ def ps_table(reply: ProcessResponse, now: datetime) -> str:
         ]
         for model in reply.models
     )
-    return columns([titles, *rows])
+    return folded([titles, *rows], width)
 
 
 def _processor(total: int, on_gpu: int) -> str:

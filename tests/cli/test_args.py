@@ -106,3 +106,43 @@ def test_version_and_help_are_code_0(capsys: pytest.CaptureFixture[str]) -> None
     assert main(["--help"]) == 0
     commands = "list ps show pull push create copy delete generate chat embed version demo mock"
     assert set(commands.split()) <= set(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["lst"], "no such command: lst; did you mean list?"),
+        (["chat", "m", "hi", "--formt", "json"], "did you mean --format?"),
+        (["--hots", "x", "list"], "did you mean --host?"),
+        (["list", "--host", "a", "--host", "b"], "--host was given more than once"),
+        (["sing\x1b[2J"], r"no such command: sing\u001b[2J"),
+    ],
+)
+def test_a_mistyped_word_is_told_the_nearest(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error names the word and what it is nearest to; what would move the cursor is visible in it."""
+    assert main(words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_options_of_every_command_may_stand_before_it() -> None:
+    """--host and --json mean the same before the command and behind it; the last --host is not lost on the way."""
+    for words in (["--host", "h", "--json", "list"], ["list", "--json", "--host=h"]):
+        args = parse(words)
+        assert (args.command, args.host, args.as_json) == ("list", "h", True)
+
+
+@pytest.mark.parametrize("words", [["--keep-alive", "-5m"], ["--keep-alive=-5m"]])
+def test_a_value_may_begin_with_a_dash(words: list[str]) -> None:
+    """An option takes the word behind it, whatever that begins with; behind -- all words are texts."""
+    args = parse(["chat", "m", *words, "--", "-what?"])
+    assert (args.keep_alive, args.prompt) == ("-5m", "-what?")
+
+
+@pytest.mark.parametrize(
+    ("alias", "name"), [("run", "chat"), ("rm", "delete"), ("cp", "copy"), ("ls", "list")]
+)
+def test_aliases_mean_their_command(alias: str, name: str) -> None:
+    """What people know from Ollama's own command line is understood."""
+    assert parse([alias, "a", "b"] if alias != "ls" else [alias]).command == name

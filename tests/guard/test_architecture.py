@@ -72,6 +72,7 @@ OWNERS = {
     "werkzeug": "flask",  # of which Flask is made
     "click": "flask",
     "rich": "cli",
+    "argcomplete": "cli",
     "opentelemetry": "otel",
     "pytest": "pytest_plugin",
 }
