@@ -1,22 +1,56 @@
-"""A chat: a page, the list of models, and answers that stream to a browser and stop when it hangs up.
+"""A chat: a page, the list of models, and answers that go on when the page is loaded again, in a second tab, or on another network.
 
 Run it by `flask --app examples/flask_chat/app run` and open http://localhost:5000. What was said stays in the browser.
+
+    CHAT_HOSTS    the names by which browsers may reach it, separated by commas: localhost unless you say otherwise
+    SECRET_KEY    signs the cookie that says whose an answer is; made anew at each start unless you give one
 """
 
 from __future__ import annotations
 
-from flask import Flask, Response, render_template, request
+import os
+import secrets
+from typing import Any
+from urllib.parse import urlsplit
 
-from ollama_sync import OllamaError
-from ollama_sync.flask import Ollama, current_ollama, error_reply, ndjson
+from answers import Answers
+from flask import Flask, Response, abort, render_template, request, session
+from werkzeug.exceptions import HTTPException
+
+from ollama_sync import OllamaError, RequestError
+from ollama_sync.flask import Ollama, current_ollama, error_reply
+
+HOSTS = os.environ.get("CHAT_HOSTS", "localhost,127.0.0.1,::1").split(",")
 
 app = Flask(__name__)
+app.config["SECRET_KEY"] = os.environ.get("SECRET_KEY") or secrets.token_hex()
+app.config["SESSION_COOKIE_SAMESITE"] = "Strict"
+app.config["MAX_CONTENT_LENGTH"] = 32 * 1024 * 1024  # pictures
 Ollama(app)  # at OLLAMA_HOST, of app.config or of the environment
+answers = Answers(app)
 app.register_error_handler(OllamaError, error_reply)
+# Of a message that the SDK cannot send, as a picture that is no base64: the browser's mistake here, not the program's.
+app.register_error_handler(RequestError, lambda error: ({"error": str(error)}, 400))
+
+
+@app.errorhandler(HTTPException)
+def refusal(error: HTTPException) -> tuple[dict[str, Any], int]:
+    return {"error": error.description}, error.code or 500
+
+
+@app.before_request
+def check_where_it_comes_from() -> None:
+    # A page of elsewhere can have a name of its own point here, or ask from there: neither may use the model, or read an answer.
+    if urlsplit(request.host_url).hostname not in HOSTS:
+        abort(400, "this server is not known by that name; see CHAT_HOSTS")
+    own = request.host_url.rstrip("/")
+    if request.headers.get("Origin", own) != own:
+        abort(403, "asked by a page of another origin")
 
 
 @app.get("/")
 def page() -> str:
+    session.setdefault("user", secrets.token_urlsafe())
     return render_template("chat.html")
 
 
@@ -25,20 +59,68 @@ def models() -> list[str]:
     return [str(model.model) for model in current_ollama.list().models]
 
 
-@app.post("/chat")
-def chat() -> Response:
-    asked = request.get_json()
-    stream = current_ollama.chat(asked["model"], asked["messages"], stream=True)
-    # The stop button hangs up, which is noticed at the second write after it: so it takes 0.06 s, even while the model loads.
-    return ndjson(stream, heartbeat=0.03, grace=0)
+@app.post("/answers")
+def ask() -> tuple[dict[str, str], int]:
+    owner = reader()
+    stream = current_ollama.chat(**question(request.get_json()), stream=True)
+    return {"id": answers.start(stream, owner=owner).id}, 202
+
+
+@app.get("/answers/<answer>")
+def follow(answer: str) -> Response:
+    return answers.sse(answer, owner=reader())
+
+
+@app.delete("/answers/<answer>")
+def stop(answer: str) -> tuple[str, int]:
+    answers.cancel(answer, owner=reader())
+    return "", 204
+
+
+def reader() -> str:
+    """Whose browser asks."""
+    if "user" not in session:
+        abort(401, "load the page first: it brings the cookie")
+    return str(session["user"])
+
+
+def question(asked: Any) -> dict[str, Any]:
+    """Return what a browser may have passed on to the model; anything else is its mistake."""
+    if not isinstance(asked, dict) or asked.keys() - {"model", "messages", "options", "think"}:
+        abort(400, "a question has model, messages, options and think, and nothing else")
+    if not isinstance(asked.get("model"), str) or not asked["model"]:
+        abort(400, "model: the name of a model")
+    messages = asked.get("messages")
+    if not isinstance(messages, list) or not messages or not all(map(_is_message, messages)):
+        abort(400, "messages: objects with role, content and perhaps images, at least one")
+    if not isinstance(asked.get("options", {}), dict):
+        abort(400, "options: an object")
+    if asked.get("think") not in (None, True, False):
+        abort(400, "think: true or false")
+    return asked
+
+
+def _is_message(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and not value.keys() - {"role", "content", "images"}
+        and value.get("role") in ("system", "user", "assistant")
+        and isinstance(value.get("content"), str)
+        and isinstance(value.get("images", []), list)
+        and all(isinstance(image, str) for image in value.get("images", []))
+    )
 
 
 @app.after_request
 def with_guards(response: Response) -> Response:
-    # Nothing from elsewhere, and no script that is not a file of ours: whatever a model says, it is text.
+    # Nothing from elsewhere, no script that is not a file of ours, no text that becomes markup: whatever a model says, it is text.
     response.headers["Content-Security-Policy"] = (
-        "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'; trusted-types 'none'"
     )
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
     return response

@@ -6,9 +6,11 @@ is served by threads of this process, with the server that `flask run` uses.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import runpy
 import shutil
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -54,14 +56,100 @@ def upstream() -> Iterator[MockOllama]:
 
 
 @pytest.fixture
-def site(upstream: MockOllama) -> Iterator[str]:
-    """The address of the page."""
+def abandon_after() -> float:
+    """The seconds after which an answer is given up that nobody follows; a test may name others."""
+    return 30.0
+
+
+@pytest.fixture
+def app(upstream: MockOllama, abandon_after: float, monkeypatch: pytest.MonkeyPatch) -> Flask:
+    """The example, which asks the mock."""
+    monkeypatch.syspath_prepend(APP.parent)  # as `flask --app` has it
     app: Flask = runpy.run_path(str(APP), run_name="chat")["app"]
     app.config["OLLAMA_HOST"] = upstream.url
+    app.config["CHAT_ABANDON_AFTER"] = abandon_after
+    return app
+
+
+class Line:
+    """A TCP relay between the browser and a server, which a test cuts and mends.
+
+    The main thread makes it, cuts it and mends it; a thread of its own accepts, and two for each connection copy. `_ends` belongs to
+    the main thread but for `append`, which the accepting thread does.
+
+    Args:
+        port: of the server, on loopback.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._server = ("127.0.0.1", port)
+        self._ends: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._accept()
+
+    def _accept(self) -> None:
+        threading.Thread(target=self._run, args=(self._listener,), daemon=True).start()
+
+    def _run(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:  # cut
+                return
+            far = socket.create_connection(self._server)
+            self._ends += [near, far]
+            for one, other in ((near, far), (far, near)):
+                threading.Thread(target=_copy, args=(one, other), daemon=True).start()
+
+    def cut(self) -> None:
+        """End all connections, and refuse new ones."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for end in self._ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+        self._ends.clear()
+
+    def mend(self) -> None:
+        """Take connections again, at the same port."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._accept()
+
+
+def _copy(one: socket.socket, other: socket.socket) -> None:
+    try:
+        while data := one.recv(65536):
+            other.sendall(data)
+    except OSError:  # the other end has gone: this one is told
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):
+        other.shutdown(socket.SHUT_WR)
+
+
+@pytest.fixture
+def line(server: str) -> Iterator[Line]:
+    """What lies between the browser and the page's server."""
+    made = Line(int(server.rsplit(":", 1)[1]))
+    yield made
+    made.cut()
+
+
+@pytest.fixture
+def site(line: Line) -> str:
+    """The address of the page."""
+    return f"http://127.0.0.1:{line.port}/"
+
+
+@pytest.fixture
+def server(app: Flask) -> Iterator[str]:
+    """The page's server, without the line to it."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
     thread = threading.Thread(target=server.serve_forever, name="site")
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/"
+    yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
     thread.join()
     server.server_close()
@@ -93,7 +181,12 @@ class Tab:
     def ask(self, question: str) -> None:
         """Write a question, and send it."""
         self.page.get_by_label("Message", exact=True).fill(question)
-        self.page.get_by_role("button", name="Send").click()
+        self.page.get_by_role("button", name="Send", exact=True).click()
+
+    def choose(self, action: str) -> None:
+        """Take an action of the conversation's menu."""
+        self.page.get_by_role("button", name="This conversation").click()
+        self.page.get_by_role("group", name="This conversation").get_by_text(action).click()
 
     @property
     def answer(self) -> Any:
@@ -108,10 +201,10 @@ def new_tab(chromium: Browser, site: str, upstream: MockOllama) -> Iterator[Call
     context.set_default_timeout(PATIENCE)
     tabs: list[Tab] = []
 
-    def open_tab() -> Tab:
+    def open_tab(fragment: str = "") -> Tab:
         tabs.append(Tab(context.new_page()))
-        tabs[-1].page.goto(site)
-        expect(tabs[-1].page.get_by_label("Model")).to_be_enabled()
+        tabs[-1].page.goto(site + fragment)
+        expect(tabs[-1].page.get_by_label("Model", exact=True)).to_be_enabled()
         return tabs[-1]
 
     yield open_tab

@@ -31,15 +31,19 @@ def test_everything_is_done_by_keyboard(tab: Any, upstream: Any) -> None:
     expect(tab.answer).to_contain_text("Stopped before its end")
 
     page.reload()
-    expect(page.get_by_label("Model")).to_be_enabled()
+    expect(page.get_by_label("Model", exact=True)).to_be_enabled()
     page.get_by_role("link", name="Skip to the message").focus()
     passed = []
-    for _ in range(7):
+    for _ in range(14):
         passed.append(
-            page.evaluate("document.activeElement.id || document.activeElement.localName")
+            page.evaluate(
+                "document.activeElement.id || document.activeElement.ariaLabel || document.activeElement.localName"
+            )
         )
         keys.press("Tab")
-    assert passed == ["skip", "new", "a", "model", "delete", "log", "question"]
+    before = ["skip", "new", "search", "a", "model", "set", "more", "log"]
+    actions = ["Copy the message", "Edit the message", "Copy the answer", "Answer again"]
+    assert passed == [*before, *actions, "attach", "question"]
     page.get_by_role("link", name="Skip to the message").focus()
     keys.press("Enter")
     expect(page.get_by_role("textbox", name="Message")).to_be_focused()
@@ -65,18 +69,25 @@ def test_names_and_roles(tab: Any, upstream: Any) -> None:
     - navigation "Conversations":
       - paragraph: Chat
       - button "New conversation"
+      - text: Search the conversations
+      - searchbox "Search the conversations":
+        - /placeholder: Search
       - list:
+        - listitem: Today
         - listitem:
           - link "What is tea?"
     - main:
       - heading "What is tea?" [level=1]
       - text: Model
       - combobox "Model"
-      - button "Delete this conversation"
+      - button "Settings"
+      - button "This conversation"
       - region "Messages":
         - article:
           - heading "You" [level=2]
           - paragraph: What is tea?
+          - button "Copy the message"
+          - button "Edit the message"
         - article:
           - heading [level=2]
           - heading "Tea" [level=3]
@@ -84,6 +95,10 @@ def test_names_and_roles(tab: Any, upstream: Any) -> None:
             - text: It is
             - emphasis: green
             - text: .
+          - button "Copy the answer"
+          - button "Answer again"
+          - paragraph: /tokens/
+      - button "Add a picture"
       - text: Message
       - textbox "Message":
         - /placeholder: Write a message
@@ -112,13 +127,14 @@ def test_an_answer_is_read_out_by_the_paragraph(tab: Any, upstream: Any) -> None
 def test_texts_stand_out(tab: Any, upstream: Any, scheme: str) -> None:
     """Every text has the contrast of 4.5:1 that WCAG AA asks for, in light and in dark."""
     tab.page.emulate_media(color_scheme=scheme)
-    text = "Text, `code`, [a link](https://example.org)\n\n> quoted\n\n```js\nfenced()\n```"
+    text = "Text, `code`, [a link](https://example.org)\n\n> quoted\n\n|a|b|\n|-|-|\n|c|d|\n\n"
+    text += "```js\n// fenced\nlet a = fenced(1, 'b')\n```\n\n```diff\n+a\n-b\n```"
     upstream.script([answer([text], thinking=["Hm."], error="out of memory")])
     tab.ask("Hi")
     expect(tab.page.get_by_role("alert")).to_be_visible()
     tab.page.get_by_text("Thoughts").click()
     measured = tab.page.evaluate(_CONTRASTS)
-    assert len(measured) > 15
+    assert len(measured) > 30
     assert [(words, ratio) for words, ratio in measured if ratio < 4.5] == []
 
 
@@ -152,12 +168,20 @@ def test_a_narrow_screen(new_tab: Callable[[], Any], upstream: Any) -> None:
     """On a phone nothing is wider than the screen, and the conversations come by a button and go by a choice."""
     tab = new_tab()
     page = tab.page
-    page.set_viewport_size({"width": 340, "height": 640})
-    upstream.script([answer(["```\n" + "wide " * 100 + "\n```\n\n" + "x" * 300])])
-    tab.ask("A question that is longer than the title of a phone can show")
+    page.set_viewport_size({"width": 360, "height": 640})
+    wide = (
+        f"```\n{'wide ' * 100}\n```\n\n{'x' * 300}\n\n{'|wide' * 20}\n{'|-' * 20}\n{'|wide' * 20}"
+    )
+    upstream.script([answer([wide])])
+    tab.ask("A question that is longer than a line of the title can be on a phone of this width")
     expect(tab.answer).to_contain_text("tokens/s")
-    assert page.evaluate("document.documentElement.scrollWidth") == 340
-    assert page.evaluate("document.querySelector('#log').scrollWidth") <= 340
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    assert page.evaluate("document.querySelector('#log').scrollWidth") <= 360
+    title = page.get_by_role("heading", level=1)
+    assert title.evaluate(
+        "h => h.scrollHeight <= h.clientHeight && h.scrollWidth <= h.clientWidth"
+    )  # whole
+    assert title.evaluate("h => h.clientHeight > 30")  # as it takes more than one line
     link = page.get_by_role("link", name="A question")
     expect(link).to_be_hidden()
     page.get_by_role("button", name="Conversations").click()

@@ -2,35 +2,44 @@
 //
 // The address names the conversation that is shown, as #id: so "back" works, a reload comes back to it, and each tab has its own.
 
-import * as kept from "./kept.js"
-import { render } from "./markdown.js"
-import { answer, models, Told } from "./server.js"
+import { listen } from "./composer.js"
+import { fresh } from "./kept.js"
+import { drawList } from "./list.js"
+import { endings, viewOf } from "./message.js"
+import { choose, chosen, loadModels } from "./models.js"
+import * as settings from "./settings.js"
+import * as talk from "./talk.js"
+import { announce, byId, copy, tell } from "./words.js"
 
-const [log, messages, welcome, question, model, notice, announcer] = [
-  "log", "messages", "welcome", "question", "model", "notice", "announcer",
-].map(byId)
-
-const conversations = new Map(kept.all().map((each) => [each.id, each]))
-const answering = new Map() // the id of a conversation: what stops its answer
+const [log, messages, question] = ["log", "messages", "question"].map(byId)
 let shown // the conversation in the page; kept when it has a message
 let views = [] // of its messages, in their order
-let drawing // the request for the next frame, while there is one
+let wasAnswering = false
+let drawing // the request for the next drawing, while there is one
+let pause = 0 // ms until the next drawing, so that an endless paragraph leaves the page time for its reader
+let waiting // for the end of the pause
+let isFollowed = true // the end is in sight, and stays there
 
 // Conversations.
 
 /** Show the conversation that the address names, or a new one. */
 function open() {
   const id = location.hash.slice(1)
-  shown = conversations.get(id) ?? kept.fresh(model.value)
+  shown = talk.conversations.get(id) ?? fresh(chosen())
   if (id !== shown.id) history.replaceState(null, "", `#${shown.id}`)
-  chooseModel(shown.model)
-  views = []
-  messages.replaceChildren()
-  announcer.replaceChildren()
-  draw()
-  log.scrollTop = log.scrollHeight
+  choose(shown.model)
+  show()
   byId("sidebar").hidePopover()
   question.focus()
+}
+
+function show() {
+  views = []
+  messages.replaceChildren()
+  byId("announcer").replaceChildren()
+  talk.follow(shown)
+  draw()
+  toEnd()
 }
 
 function begin() {
@@ -38,256 +47,178 @@ function begin() {
   open()
 }
 
-function save(conversation) {
-  if (!conversations.has(conversation.id)) return // deleted while it was answered
-  try {
-    kept.keep(conversation)
-  } catch {
-    tell("This browser can keep no more. Delete conversations that you do not need.")
-  }
-}
-
-function titleOf(conversation) {
-  return conversation.messages[0]?.content.trim().split("\n")[0].slice(0, 80) ?? "New conversation"
-}
-
 // Asking.
 
-function send() {
-  const content = question.value.trim()
-  if (!content || answering.has(shown.id)) return
-  if (!model.value) return tell("There is no model yet.", loadModels)
-  question.value = ""
-  shown.messages.push({ role: "user", content })
-  ask(shown)
-  log.scrollTop = log.scrollHeight
+function send(content, images) {
+  if (talk.isAnswering(shown)) return false
+  if (!chosen()) {
+    tell("There is no model yet.", () => loadModels(shown.model))
+    return false
+  }
+  shown.messages.push({ role: "user", content, ...(images.length && { images }) })
+  ask()
+  return true
 }
 
-function retry() {
-  if (answering.has(shown.id)) return
-  shown.messages.pop()
-  views.pop().article.remove()
+function ask() {
+  shown.model = chosen() || shown.model
+  tell("")
+  talk.ask(shown)
+  toEnd()
+}
+
+/** Leave out the messages from that one on. */
+function cut(at) {
+  shown.messages.length = at
+  views.splice(at).forEach((view) => view.article.remove())
+}
+
+function again() {
+  if (talk.isAnswering(shown)) return
+  cut(shown.messages.length - 1)
   question.focus() // the button has gone
-  ask(shown)
+  ask()
 }
 
-async function ask(conversation) {
-  const stopper = new AbortController()
-  const asked = conversation.messages.filter((each) => each.content).map(({ role, content }) => ({ role, content }))
-  const reply = { role: "assistant", content: "", thinking: "", model: model.value }
-  conversation.messages.push(reply)
-  Object.assign(conversation, { model: model.value, changed: Date.now() })
-  conversations.set(conversation.id, conversation)
-  answering.set(conversation.id, stopper)
-  save(conversation)
-  draw()
-  try {
-    for await (const parts of answer(conversation.model, asked, stopper.signal)) {
-      parts.forEach((part) => add(reply, part))
-      drawing ??= requestAnimationFrame(draw)
-    }
-    reply.ended = "done"
-  } catch (error) {
-    reply.ended = stopper.signal.aborted ? "stopped" : "failed"
-    if (reply.ended === "failed") reply.error = error instanceof Told ? error.message : String(error)
+function resend(message, content) {
+  if (talk.isAnswering(shown)) return
+  cut(shown.messages.indexOf(message))
+  shown.messages.push({ ...message, content })
+  question.focus()
+  ask()
+}
+
+// Drawing: what has changed, once a frame, or less often where that takes long.
+
+function drawSoon() {
+  if (drawing || waiting) return
+  const soon = () => {
+    drawing = requestAnimationFrame(timedDraw)
+    waiting = undefined
   }
-  answering.delete(conversation.id)
-  save(conversation)
+  if (pause) waiting = setTimeout(soon, pause)
+  else soon()
+}
+
+function timedDraw() {
+  const began = performance.now()
   draw()
-  if (conversation !== shown) announce(`${endings[reply.ended]}: ${titleOf(conversation)}`)
+  const took = performance.now() - began
+  pause = took < 12 ? 0 : 3 * took
 }
-
-function add(reply, part) {
-  reply.content += part.message.content ?? ""
-  reply.thinking += part.message.thinking ?? ""
-  if (part.done && part.eval_duration) {
-    reply.stats = { tokens: part.eval_count, seconds: part.eval_duration / 1e9 } // the server counts in ns
-  }
-}
-
-// Drawing: once a frame, what has changed.
-
-const endings = { done: "Answered", stopped: "Stopped", failed: "Failed" }
 
 function draw() {
   cancelAnimationFrame(drawing)
   drawing = undefined
-  const isAtEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40
-  const added = shown.messages.slice(views.length).map(viewOf)
-  const changed = [...views.slice(-1), ...added] // of those that were there, only the last can change
-  views.push(...added)
-  changed.forEach((view) => view.draw())
-  welcome.hidden = views.length > 0
-  if (isAtEnd) log.scrollTop = log.scrollHeight
-  drawControls()
-  drawList()
+  const isAnswering = talk.isAnswering(shown)
+  const first = isAnswering === wasAnswering ? views.length - 1 : 0 // of those that were there, else only the last can change
+  wasAnswering = isAnswering
+  for (const message of shown.messages.slice(views.length)) {
+    views.push(viewOf(message, { again, resend }))
+    messages.append(views.at(-1).article)
+  }
+  views.forEach((view, at) => { if (at >= first) view.draw(at === views.length - 1, isAnswering) })
+  byId("welcome").hidden = views.length > 0
+  if (isFollowed) log.scrollTop = log.scrollHeight
+  drawControls(isAnswering)
+  drawList(shown)
 }
 
-function drawControls() {
-  const isAnswering = answering.has(shown.id)
+function drawControls(isAnswering) {
   const hadFocus = [byId("send"), byId("stop")].includes(document.activeElement)
   byId("send").hidden = isAnswering
   byId("stop").hidden = !isAnswering
   if (hadFocus) question.focus() // a button that goes takes the focus along
-  byId("delete").hidden = !conversations.has(shown.id)
-  byId("title").textContent = titleOf(shown)
-  document.title = `${titleOf(shown)} | Chat`
+  const isKept = talk.conversations.has(shown.id)
+  for (const button of byId("menu").querySelectorAll("button")) button.disabled = !isKept
+  byId("title").textContent = talk.titleOf(shown)
+  document.title = `${talk.titleOf(shown)} | Chat`
+  const areSet = settings.areSet(shown)
+  byId("set").classList.toggle("set", areSet)
+  byId("set").ariaLabel = byId("set").title = areSet ? "Settings (changed)" : "Settings"
 }
 
-function drawList() {
-  const latest = [...conversations.values()].sort((a, b) => b.changed - a.changed)
-  const state = latest.map((each) => [each.id, titleOf(each), each === shown, answering.has(each.id)])
-  const list = byId("conversations")
-  if (list.drawn === JSON.stringify(state)) return // a link that has the focus stays
-  list.drawn = JSON.stringify(state)
-  const focused = document.activeElement.hash
-  list.replaceChildren(...state.map(([id, title, isShown, isAnswering]) => {
-    const item = document.createElement("li")
-    const link = document.createElement("a")
-    link.href = `#${id}`
-    link.textContent = title
-    if (isShown) link.ariaCurrent = "page"
-    if (isAnswering) link.append(hidden(", being answered"))
-    link.classList.toggle("answering", isAnswering)
-    item.append(link)
-    return item
-  }))
-  if (focused) [...list.querySelectorAll("a")].find((link) => link.hash === focused)?.focus()
+// The end of the page stays in sight, unless its reader looks back.
+
+function toEnd() {
+  isFollowed = true
+  byId("latest").hidden = true
+  log.scrollTop = log.scrollHeight
 }
 
-function viewOf(message) {
-  const article = byId(message.role).content.cloneNode(true).firstElementChild
-  const part = (selector) => article.querySelector(selector)
-  messages.append(article)
-  if (message.role === "user") {
-    part(".text").textContent = message.content
-    return { article, draw() {} }
-  }
-  part("h2").textContent = message.model
-  part(".error button").addEventListener("click", retry)
-  let spoken = message.ended ? Infinity : 0 // blocks; an answer of old is not read out
-  return { article, draw() {
-    const isAnswering = message === shown.messages.at(-1) && answering.has(shown.id)
-    article.ariaBusy = isAnswering
-    part("details").hidden = !message.thinking
-    part("summary").textContent = isAnswering && !message.content ? "Thinking…" : "Thoughts"
-    part(".text").textContent = message.thinking
-    let finished = render(part(".answer"), message.content)
-    part(".waiting").hidden = !isAnswering || Boolean(message.content)
-    part(".error").hidden = !message.error
-    part(".error span").textContent = message.error ? `Failed: ${message.error}.` : ""
-    part(".error button").hidden = message !== shown.messages.at(-1)
-    part(".state").textContent = isAnswering ? "" : stateOf(message)
-    // Read out by the block: a whole paragraph can be followed, a token cannot.
-    if (!isAnswering) finished = part(".answer").children.length
-    for (; spoken < finished; spoken += 1) announce(part(".answer").children[spoken].textContent)
-    if (!isAnswering && spoken < Infinity) {
-      announce(endings[message.ended])
-      spoken = Infinity
-    }
-  } }
-}
-
-function stateOf({ ended, stats }) {
-  if (ended === "failed") return ""
-  if (ended !== "done") return "Stopped before its end"
-  if (!stats) return ""
-  const { tokens, seconds } = stats
-  return `${tokens} tokens · ${(tokens / seconds).toFixed(1)} tokens/s · ${seconds.toFixed(1)} s`
-}
-
-// Words to the reader: those of the page, and those for a screen reader only.
-
-function tell(words, again) {
-  notice.querySelector("span").textContent = words
-  notice.querySelector("button").hidden = !again
-  notice.querySelector("button").onclick = again
-  notice.hidden = !words
-}
-
-function announce(words) {
-  const line = document.createElement("p")
-  line.textContent = words
-  announcer.append(line)
-}
-
-function hidden(words) {
-  const made = document.createElement("span")
-  made.className = "hidden"
-  made.textContent = words
-  return made
-}
-
-// Models.
-
-async function loadModels() {
-  tell("")
-  try {
-    const names = await models()
-    model.replaceChildren(...names.map((name) => new Option(name)))
-    model.disabled = !names.length
-    if (names.length) chooseModel(shown.model)
-    else tell("The server has no model yet: fetch one by “ollama pull llama3.2”.", loadModels)
-  } catch (error) {
-    if (!(error instanceof Told)) throw error
-    tell(`No models: ${error.message}.`, loadModels)
-  }
-}
-
-/** Choose it if the server has it; else the one that is chosen stays. */
-function chooseModel(name) {
-  const option = [...model.options].find((each) => each.value === name)
-  if (option) option.selected = true
-}
+log.addEventListener("scroll", () => {
+  const rest = log.scrollHeight - log.scrollTop - log.clientHeight
+  isFollowed = rest < 40
+  byId("latest").hidden = rest < 160
+})
+byId("latest").addEventListener("click", () => {
+  toEnd()
+  question.focus()
+})
+new ResizeObserver(() => { if (isFollowed) log.scrollTop = log.scrollHeight }).observe(log)
 
 // What the reader does.
 
-byId("composer").addEventListener("submit", (event) => {
-  event.preventDefault()
-  send()
-})
-question.addEventListener("keydown", (event) => {
-  // While a word is composed, as in Japanese, Enter ends the word.
-  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return
-  event.preventDefault()
-  send()
-})
-byId("stop").addEventListener("click", () => answering.get(shown.id)?.abort())
+listen(send)
+byId("stop").addEventListener("click", () => talk.stop(shown))
 document.addEventListener("keydown", (event) => {
-  const closesSidebar = byId("sidebar").matches(":popover-open")
-  if (event.key === "Escape" && !event.isComposing && !closesSidebar) answering.get(shown.id)?.abort()
+  if ((event.ctrlKey || event.metaKey) && event.key === "k") {
+    event.preventDefault()
+    if (!byId("sidebar").checkVisibility()) byId("sidebar").showPopover()
+    byId("search").focus()
+  }
+  const closes = document.querySelector(":popover-open, dialog[open]") || event.target === byId("search") // what Escape is for there
+  if (event.key === "Escape" && !event.isComposing && !closes) talk.stop(shown)
+})
+byId("search").addEventListener("input", () => drawList(shown))
+messages.addEventListener("click", ({ target }) => {
+  const button = target.closest("figure .copy")
+  if (button) copy(button.closest("figure").querySelector("code").textContent, button)
 })
 byId("new").addEventListener("click", begin)
-byId("delete").addEventListener("click", () => {
-  if (!confirm(`Delete “${titleOf(shown)}”?`)) return
-  answering.get(shown.id)?.abort()
-  conversations.delete(shown.id)
-  kept.forget(shown)
-  begin()
+byId("model").addEventListener("change", () => { shown.model = chosen() })
+byId("set").addEventListener("click", () => settings.ask(shown, () => {
+  talk.save(shown)
+  draw()
+}))
+const menu = {
+  rename: () => settings.rename(shown, (isChanged) => {
+    if (isChanged) talk.save(shown)
+    draw()
+  }),
+  markdown: () => settings.exportMarkdown(shown),
+  json: () => settings.exportJSON(shown),
+  delete() {
+    if (!confirm(`Delete “${talk.titleOf(shown)}”?`)) return
+    talk.remove(shown)
+    begin()
+  },
+}
+byId("menu").addEventListener("click", ({ target }) => {
+  const name = target.closest("button")?.value
+  if (!name) return
+  byId("menu").hidePopover()
+  menu[name]()
 })
 byId("skip").addEventListener("click", (event) => {
   event.preventDefault() // the hash is for conversations
   question.focus()
 })
 window.addEventListener("hashchange", open)
-window.addEventListener("pagehide", () => {
-  // What has come so far is kept. The browser would hang up by itself, but that would look like a broken connection.
-  answering.forEach((stopper, id) => {
-    stopper.abort()
-    save(conversations.get(id))
-  })
-})
-kept.watch((id, conversation) => {
-  if (answering.has(id)) return // ours is newer
-  if (conversation) conversations.set(id, conversation)
-  else conversations.delete(id)
-  if (shown.id === id && conversation) open()
-  else drawList()
-})
+window.addEventListener("offline", () => tell("This device is offline. An answer that is under way goes on when it is back."))
+window.addEventListener("online", () => loadModels(shown.model))
 
-function byId(id) {
-  return document.getElementById(id)
-}
-
+await talk.load({
+  changed(id, conversation) {
+    if (id !== shown?.id) return shown && drawSoon()
+    if (!conversation) return begin() // deleted in another tab
+    shown = conversation
+    show()
+  },
+  ended(conversation, answer) {
+    if (conversation !== shown) announce(`${endings[answer.ended]}: ${talk.titleOf(conversation)}`)
+  },
+  full: () => tell("This browser can keep no more. Delete conversations that you do not need."),
+})
 open()
-loadModels()
+loadModels(shown.model)

@@ -1,32 +1,51 @@
-// Conversations, in the browser. Each has an entry of its own, so that two tabs do not overwrite each other's.
+// Conversations, in the browser's database: pictures would not fit into its local storage. All tabs hear of each change.
 //
-// A conversation: {id, model, changed, messages}. A message: {role, content}, and of an answer {thinking, model, ended, error, stats}.
+// A conversation: {id, changed, messages, model, title, system, options, think}; the last four may be missing.
+// A question: {role, content, images}. An answer: {role, content, thinking, model, id, ended, error, stats, thought}:
+// `id` is the server's, and `ended` is missing until it is "done", "stopped" or "failed".
 
-const PREFIX = "chat:"
+const STORE = "conversations"
+const others = new BroadcastChannel("chat")
+const database = promised(Object.assign(indexedDB.open("chat", 1), {
+  onupgradeneeded: ({ target }) => target.result.createObjectStore(STORE, { keyPath: "id" }),
+}))
 
 export function fresh(model) {
   const id = `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 8)}`
   return { id, model, changed: Date.now(), messages: [] }
 }
 
-/** All that are kept, the latest first. */
+/** All that are kept. */
 export function all() {
-  const keys = Object.keys(localStorage).filter((key) => key.startsWith(PREFIX))
-  return keys.map((key) => JSON.parse(localStorage.getItem(key))).sort((a, b) => b.changed - a.changed)
+  return within("readonly", (store) => store.getAll())
 }
 
 /** @throws {DOMException} the browser keeps no more */
-export function keep(conversation) {
-  localStorage.setItem(PREFIX + conversation.id, JSON.stringify(conversation))
+export async function keep(conversation) {
+  await within("readwrite", (store) => store.put(conversation))
+  others.postMessage({ id: conversation.id, conversation })
 }
 
-export function forget(conversation) {
-  localStorage.removeItem(PREFIX + conversation.id)
+export async function forget({ id }) {
+  await within("readwrite", (store) => store.delete(id))
+  others.postMessage({ id })
 }
 
 /** Call `changed(id, conversation)` when another tab has kept one, or forgotten it: then without the second. */
 export function watch(changed) {
-  window.addEventListener("storage", ({ key, newValue }) => {
-    if (key?.startsWith(PREFIX)) changed(key.slice(PREFIX.length), newValue ? JSON.parse(newValue) : undefined)
+  others.onmessage = ({ data }) => changed(data.id, data.conversation)
+}
+
+async function within(mode, ask) {
+  const transaction = (await database).transaction(STORE, mode)
+  const result = ask(transaction.objectStore(STORE))
+  await promised(transaction, "oncomplete")
+  return result.result
+}
+
+function promised(request, success = "onsuccess") {
+  return new Promise((resolve, reject) => {
+    request[success] = () => resolve(request.result)
+    request.onerror = request.onabort = () => reject(request.error)
   })
 }

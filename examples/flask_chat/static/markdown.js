@@ -2,21 +2,16 @@
 //
 // What is not Markdown, or not yet, stays as it was written: so an answer that is still coming can be shown at any moment.
 
+import { codeBlock } from "./code.js"
+import { element, inline } from "./inline.js"
+import { begins, table } from "./table.js"
+
 const FENCE = /^ {0,3}(`{3,}|~{3,}) *([\w+#.-]*)/
 const HEADING = /^ {0,3}(#{1,6}) +(.*)/
 const RULE = /^ {0,3}([-*_])(?: *\1){2,}\s*$/
 const QUOTE = /^ {0,3}> ?/
 const ITEM = /^( {0,3})(?:[-*+]|(\d{1,9})[.)])(\s+|$)/
 const STARTS = [FENCE, HEADING, RULE, QUOTE, ITEM]
-
-// No part of it may look past a mark of its own kind, so that the time grows with the length and not with its square.
-const INLINE = new RegExp([
-  "`(?<code>[^`]+)`",
-  "\\*\\*(?=\\S)(?<strong>[^*]+)(?<=\\S)\\*\\*",
-  "\\*(?=\\S)(?<em>[^*]+)(?<=\\S)\\*",
-  "\\b_(?=\\S)(?<em2>[^_]+)(?<=\\S)_\\b",
-  "\\[(?<label>[^[\\]]+)\\]\\((?<address>https?://[^\\s()]+)\\)",
-].join("|"), "gu")
 
 // Lists and quotes within each other, beyond which they are text: a browser has an end too.
 const DEEPEST = 6
@@ -32,16 +27,16 @@ export function render(parent, text) {
   blocks.forEach((block, at) => {
     const there = parent.children[at]
     if (there?.source === block.source) return
-    const made = block.make()
+    const made = block.make(there)
     made.source = block.source
-    if (there) there.replaceWith(made)
-    else parent.append(made)
+    if (!there) parent.append(made)
+    else if (made !== there) there.replaceWith(made)
   })
   while (parent.children.length > blocks.length) parent.lastElementChild.remove()
   return Math.max(0, blocks.length - 1)
 }
 
-// Blocks: each has its source, and a function that makes its element.
+// Blocks: each has its source, and a function that makes its element; it may go on with the one that is there.
 
 function split(lines, depth) {
   const blocks = []
@@ -61,25 +56,26 @@ function block(lines, at, depth) {
   const line = lines[at]
   if (FENCE.test(line)) return fence(lines, at)
   if (HEADING.test(line)) return [at + 1, () => heading(line)]
+  if (begins(lines, at)) return table(lines, at)
   if (RULE.test(line)) return [at + 1, () => element("hr")]
   if (depth < DEEPEST && QUOTE.test(line)) return quote(lines, at, depth)
   if (depth < DEEPEST && ITEM.test(line)) return list(lines, at, depth)
-  const end = after(lines, at + 1, (next) => next.trim() && !STARTS.some((start) => start.test(next)))
+  const end = paragraphEnd(lines, at + 1)
   return [end, () => inline(element("p"), lines.slice(at, end).join("\n"))]
+}
+
+/** Behind the last line of a paragraph: at a blank one, or where something else starts. */
+function paragraphEnd(lines, at) {
+  const goesOn = (line) => line.trim() && !STARTS.some((start) => start.test(line))
+  while (at < lines.length && goesOn(lines[at]) && !begins(lines, at)) at += 1
+  return at
 }
 
 function fence(lines, at) {
   const [, marks, language] = FENCE.exec(lines[at])
   const closes = (line) => line.trim().startsWith(marks) && !line.trim().slice(marks.length).replaceAll(marks[0], "")
   const end = after(lines, at + 1, (line) => !closes(line)) // the end of the text, when it has not come yet
-  return [Math.min(end + 1, lines.length), () => {
-    const code = element("code", lines.slice(at + 1, end).join("\n"))
-    const pre = element("pre")
-    pre.tabIndex = 0 // it may be wider than the page: the keyboard scrolls it
-    if (language) pre.dataset.language = language
-    pre.append(code)
-    return pre
-  }]
+  return [Math.min(end + 1, lines.length), (there) => codeBlock(there, language, lines.slice(at + 1, end).join("\n"))]
 }
 
 function heading(line) {
@@ -134,37 +130,6 @@ function filled(parent, lines, depth) {
   }
   parent.append(...blocks.map((each) => each.make()))
   return parent
-}
-
-// The text of a block.
-
-function inline(parent, text) {
-  let at = 0
-  for (const found of text.matchAll(INLINE)) {
-    const { code, strong, em, em2, label, address } = found.groups
-    parent.append(text.slice(at, found.index))
-    if (code !== undefined) parent.append(element("code", code))
-    else if (strong !== undefined) parent.append(inline(element("strong"), strong))
-    else if (label !== undefined) parent.append(link(label, address))
-    else parent.append(inline(element("em"), em ?? em2))
-    at = found.index + found[0].length
-  }
-  parent.append(text.slice(at))
-  return parent
-}
-
-function link(label, address) {
-  const made = element("a", label)
-  made.href = address // http or https, by the pattern
-  made.rel = "noopener noreferrer"
-  made.target = "_blank"
-  return made
-}
-
-function element(name, text = "") {
-  const made = document.createElement(name)
-  made.textContent = text
-  return made
 }
 
 /** The first index from `at` on whose line does not hold, or the end. */
