@@ -84,6 +84,9 @@ class Line:
     def __init__(self, port: int) -> None:
         self._server = ("127.0.0.1", port)
         self._ends: list[socket.socket] = []
+        self._hushed = (
+            threading.Event()
+        )  # of the connections that there are; later ones have another
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._accept()
@@ -100,7 +103,8 @@ class Line:
             far = socket.create_connection(self._server)
             self._ends += [near, far]
             for one, other in ((near, far), (far, near)):
-                threading.Thread(target=_copy, args=(one, other), daemon=True).start()
+                args = (one, other, self._hushed)
+                threading.Thread(target=_copy, args=args, daemon=True).start()
 
     def cut(self) -> None:
         """End all connections, and refuse new ones."""
@@ -112,16 +116,22 @@ class Line:
             end.close()
         self._ends.clear()
 
+    def hush(self) -> None:
+        """Let nothing through any more on the connections that there are, and leave them open, as a lost network does."""
+        self._hushed.set()
+        self._hushed = threading.Event()
+
     def mend(self) -> None:
         """Take connections again, at the same port."""
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._accept()
 
 
-def _copy(one: socket.socket, other: socket.socket) -> None:
+def _copy(one: socket.socket, other: socket.socket, hushed: threading.Event) -> None:
     try:
         while data := one.recv(65536):
-            other.sendall(data)
+            if not hushed.is_set():
+                other.sendall(data)
     except OSError:  # the other end has gone: this one is told
         with contextlib.suppress(OSError):
             one.shutdown(socket.SHUT_RDWR)
