@@ -135,8 +135,9 @@ def _copy(one: socket.socket, other: socket.socket, hushed: threading.Event) -> 
     except OSError:  # the other end has gone: this one is told
         with contextlib.suppress(OSError):
             one.shutdown(socket.SHUT_RDWR)
-    with contextlib.suppress(OSError):
-        other.shutdown(socket.SHUT_WR)
+    if not hushed.is_set():  # its end is silent, too
+        with contextlib.suppress(OSError):
+            other.shutdown(socket.SHUT_WR)
 
 
 @pytest.fixture
