@@ -20,6 +20,7 @@ or not. Nothing here is imported by the SDK itself.
 """
 
 from ollama_sync.testing._answer import answer
+from ollama_sync.testing._answer_file import answers_from
 from ollama_sync.testing._clock import FakeClock
 from ollama_sync.testing._connection import ClientGone, Connection
 from ollama_sync.testing._gate import Gate
@@ -55,8 +56,10 @@ from ollama_sync.testing._script import (
 )
 from ollama_sync.testing._server import MockOllama
 from ollama_sync.testing._steps import Handler, Script, Step
+from ollama_sync.testing._text import SAMPLE_TEXT
 
 __all__ = [
+    "SAMPLE_TEXT",
     "ClientGone",
     "Connection",
     "FakeClock",
@@ -76,6 +79,7 @@ __all__ = [
     "add_mock",
     "add_script",
     "answer",
+    "answers_from",
     "chunk",
     "close",
     "cut",

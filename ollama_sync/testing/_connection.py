@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import struct
-import time
 from collections.abc import Callable, Iterable, Iterator
 from email.utils import formatdate
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from typing import Any, Literal
 
 import gevent
 
+from ollama_sync.testing._now import perf_counter
 from ollama_sync.testing._request import Request
 
 Framing = Literal["chunked", "length", "close", "none"]
@@ -95,7 +95,7 @@ class Connection:
         self._is_last = False
         self._is_ended = False  # by its own framing; but some of it may still be queued
         self._missing = 0  # bytes of a body with Content-Length that are still to come
-        self._awake_since = time.perf_counter()
+        self._awake_since = perf_counter()
         self._watching: gevent.Greenlet | None = None
 
     @property
@@ -195,11 +195,11 @@ class Connection:
         """Send what is queued, then pause this script only."""
         self.flush()
         gevent.sleep(max(seconds, _GIVE_WAY))
-        self._awake_since = time.perf_counter()
+        self._awake_since = perf_counter()
 
     def pace(self, due: float) -> None:
-        """Wait until `due`, a reading of `time.perf_counter()`. Who is late does not wait, but gives way now and then."""
-        now = time.perf_counter()
+        """Wait until `due`, a reading of `perf_counter`. Who is late does not wait, but gives way now and then."""
+        now = perf_counter()
         if due > now:
             self.sleep(due - now)
         elif now - self._awake_since > _LONGEST_RUN:
@@ -207,7 +207,7 @@ class Connection:
 
     def schedule(self, count: int, delay: float) -> Iterator[int]:
         """Yield 0, 1, … up to `count`, each when it is due: `i * delay` seconds after the first, so that nothing drifts."""
-        start = time.perf_counter()
+        start = perf_counter()
         for number in range(count):
             self.pace(start + number * delay)
             yield number

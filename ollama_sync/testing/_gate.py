@@ -6,13 +6,13 @@ server's hub thread. Nothing here may block that thread natively.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
 
 from gevent.event import Event
 
 from ollama_sync._hub import Waiter, new_waiter
+from ollama_sync.testing._now import perf_counter
 
 
 class Gate:
@@ -70,11 +70,11 @@ class Gate:
         Raises:
             TimeoutError: no script came in time.
         """
-        deadline = time.monotonic() + timeout
+        deadline = perf_counter() + timeout
         waiter = new_waiter()
         self._callers.append(waiter)
         while not self._is_reached:
-            left = deadline - time.monotonic()
+            left = deadline - perf_counter()
             if left <= 0:
                 raise TimeoutError(
                     f"no script reached {self._name!r} within {timeout} s; was the request made?"

@@ -137,6 +137,10 @@ class Library:
         else:
             self._loaded.pop(self.known_name(name), None)
 
+    def is_loaded(self, name: str) -> bool:
+        """Tell whether a model is in memory."""
+        return self._loaded.get(self.known_name(name), 0.0) > time.time()
+
     def loaded(self) -> list[tuple[str, Model, float]]:
         """Return what is in memory: name, model, and until when; the one that stays longest first."""
         now = time.time()

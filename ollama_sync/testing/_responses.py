@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from ollama_sync.errors import UsageError
 from ollama_sync.testing._answer import answer
 from ollama_sync.testing._connection import Connection
+from ollama_sync.testing._fake import FakeModel
 from ollama_sync.testing._library import Library
-from ollama_sync.testing._replies import FakeModel
 from ollama_sync.testing._request import Headers, Request
 from ollama_sync.testing._routes import Routes
 from ollama_sync.testing._script import reply

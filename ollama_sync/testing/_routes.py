@@ -6,12 +6,12 @@ Runs on the server's hub thread; returns scripts, so nothing here may block.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ollama_sync.testing import _blobs, _cloud, _embeddings, _models, _transfers
 from ollama_sync.testing._body import Refused
+from ollama_sync.testing._fake import Failures, FakeModel
 from ollama_sync.testing._library import Library
-from ollama_sync.testing._replies import FakeModel
 from ollama_sync.testing._request import Request
 from ollama_sync.testing._script import reply
 from ollama_sync.testing._steps import Script
@@ -66,10 +66,12 @@ class Routes:
     Args:
         fake: the model that answers.
         library: the models that there are.
+        failures: which requests fail.
     """
 
     fake: FakeModel
     library: Library
+    failures: Failures = field(default_factory=lambda: Failures(0.0))
 
     def answer(self, request: Request) -> Script:
         """Return the script that answers `request`."""
@@ -79,7 +81,8 @@ class Routes:
         if request.method not in methods:
             return [reply("405 method not allowed", 405, {"Allow": ", ".join(methods)})]
         try:
-            return methods[request.method](self.library, request)
+            failed = self.failures.script(request)
+            return failed or methods[request.method](self.library, request)
         except Refused as refused:
             return refused.script()
 

@@ -22,9 +22,9 @@ from gevent.event import Event
 from ollama_sync._hub import Hub
 from ollama_sync.errors import UsageError
 from ollama_sync.testing._connection import ClientGone, Connection
+from ollama_sync.testing._fake import Failures, FakeModel
 from ollama_sync.testing._http import HttpServer, listen
 from ollama_sync.testing._library import Library
-from ollama_sync.testing._replies import FakeModel
 from ollama_sync.testing._request import Request
 from ollama_sync.testing._routes import Routes
 from ollama_sync.testing._script import reply
@@ -41,8 +41,13 @@ class MockOllama:
     Args:
         chunks: parts with text in a fake stream; the final part comes on top.
         delay: seconds between two parts, by a schedule that does not drift; also of a pull, push or create.
+        text: what is said in place of `chunks` times "A", one word a part; see `SAMPLE_TEXT`. A model with a text also calls a
+            tool when a chat gives it tools, and says afterwards what the tool has returned.
         models: the names of the models that exist at first; others are answered 404. None: every name exists, though one
             only is listed.
+        load: seconds that it takes to load a model that is not in memory.
+        fail: the share of the requests for an answer or an embedding that fail, from 0 to 1: evenly spread, and in turn by
+            status 503, by a connection that is cut off, and by an error in the middle of the answer.
         host: address to listen on.
         port: TCP port; 0 takes a free one, see `port` and `url` after the start.
         unix: path of a Unix socket to listen on, instead of TCP. It is removed at the end.
@@ -61,16 +66,20 @@ class MockOllama:
         *,
         chunks: int = 1000,
         delay: float = 0.003,
+        text: str | None = None,
         models: Iterable[str] | None = None,
+        load: float = 0.0,
+        fail: float = 0.0,
         host: str = "127.0.0.1",
         port: int = 0,
         unix: str | os.PathLike[str] | None = None,
         certfile: str | os.PathLike[str] | None = None,
         keyfile: str | os.PathLike[str] | None = None,
     ) -> None:
-        self._fake = FakeModel(chunks, delay)
+        self._fake = FakeModel(chunks, delay, text, load)
+        self._fail = fail
         self._models = None if models is None else tuple(models)
-        self._own = Routes(self._fake, Library(self._models))
+        self._own = self._routes_of_its_own()
         self._host = host
         self._port = port
         self._unix = None if unix is None else os.fspath(unix)
@@ -170,7 +179,7 @@ class MockOllama:
 
         The replies that run go on.
         """
-        self._own = Routes(self._fake, Library(self._models))
+        self._own = self._routes_of_its_own()
         self._routes.clear()
         self._queues.clear()
         self._received.clear()
@@ -239,6 +248,9 @@ class MockOllama:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def _routes_of_its_own(self) -> Routes:
+        return Routes(self._fake, Library(self._models), Failures(self._fail))
 
     # From here on the hub thread.
 

@@ -23,6 +23,7 @@ from ollama_sync.testing._library import (
     sha256,
     tagged,
 )
+from ollama_sync.testing._now import perf_counter
 from ollama_sync.testing._request import Request
 from ollama_sync.testing._script import reply
 from ollama_sync.testing._steps import Script, json_bytes
@@ -51,7 +52,7 @@ class Telling:
     delay: float
 
     def run(self, connection: Connection) -> None:
-        start = time.perf_counter()
+        start = perf_counter()
         connection.begin_stream()
         try:
             for number, part in enumerate(self.parts):
