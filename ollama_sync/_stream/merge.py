@@ -26,6 +26,7 @@ class _Inbox:
 
     hub writes       numbers (append), _ringing
     caller writes    numbers (popleft, and append for a stream that has more), waiter
+    others write     numbers (append, for a stream that is added)
     """
 
     def __init__(self, hub: Hub) -> None:
@@ -39,6 +40,13 @@ class _Inbox:
         if not self._ringing:
             self._ringing = True
             self._hub.call_at_round_end(self._ring)
+
+    def post_from_caller(self, number: int) -> None:
+        """Post from any thread. Only the hub may wake a waiter: it is asked to post the number again, which does no harm."""
+        self.numbers.append(number)
+        # A consumer that sets its waiter after this line looks at the numbers afterwards.
+        if self.waiter is not None:
+            self._hub.call_soon(self.post, number)
 
     def _ring(self) -> None:
         self._ringing = False
@@ -62,8 +70,8 @@ class _Inbox:
 class Merge(Generic[T]):
     """Iterator of `(stream, batch)` over many streams, as batches arrive. Made by `merge`.
 
-    It is the one consumer of its streams, of each until that ends or the merge is closed. One thread uses it at a time;
-    `add` may be called between two `next()`, also by the loop's own body.
+    It is the one consumer of its streams, of each until that ends or the merge is closed. One thread uses it at a time; only `add`
+    may be called by another while that one waits in `next()`, by one at a time.
 
     Args:
         streams: to follow.
@@ -90,7 +98,7 @@ class Merge(Generic[T]):
             self.add(stream)
 
     def add(self, stream: Stream[T]) -> None:
-        """Follow one more stream. Does not block.
+        """Follow one more stream. Does not block. Any thread, also while another waits in `next()`.
 
         Args:
             stream: of any client.
@@ -108,7 +116,7 @@ class Merge(Generic[T]):
         post: Callable[[], None] = partial(self._inbox.post, number)
         stream.reader.listen(post)
         # What was released before we listened.
-        self._inbox.numbers.append(number)
+        self._inbox.post_from_caller(number)
 
     def __iter__(self) -> Iterator[tuple[Stream[T], list[T]]]:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -91,6 +92,24 @@ def test_streams_may_be_added_while_it_runs(client: Client) -> None:
             added += 1
             running.add(chat(client))
     assert parts == 4 * (1 + added)
+
+
+def test_a_stream_may_be_added_while_another_thread_waits(
+    server: MockOllama, client: Client
+) -> None:
+    """A consumer that sleeps in `next()` is woken by a stream that another thread adds, before the others say anything."""
+    gate = Gate()
+    server.script([head(), wait(gate), chunk(part("", done=True)), end()])
+    silent = chat(client)
+    running = merge([silent])
+    with ThreadPoolExecutor(1) as consumer:
+        waiting = consumer.submit(next, running)
+        gate.wait_reached()
+        talking = chat(client)
+        running.add(talking)
+        assert waiting.result(10)[0] is talking
+        gate.open()
+        assert silent in [one for one, _ in running]
 
 
 def test_it_is_the_one_consumer(server: MockOllama, client: Client) -> None:
