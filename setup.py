@@ -62,6 +62,7 @@ setup(
     ],
     extras_require={
         "flask": ["flask>=3.0"],
+        "redis": ["flask>=3.0", "redis>=5.0"],
         "cli": ["rich>=13.0", "argcomplete>=3.5"],
         "otel": ["opentelemetry-api>=1.33"],
         "test": ["pytest>=8.3", "responses>=0.25"],

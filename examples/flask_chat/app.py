@@ -13,12 +13,11 @@ import secrets
 from typing import Any
 from urllib.parse import urlsplit
 
-from answers import Answers
 from flask import Flask, Response, abort, render_template, request, session
 from werkzeug.exceptions import HTTPException
 
-from ollama_sync import OllamaError, RequestError
-from ollama_sync.flask import Ollama, current_ollama, error_reply
+from ollama_sync import RequestError
+from ollama_sync.flask import Answers, Ollama, current_ollama
 
 HOSTS = os.environ.get("CHAT_HOSTS", "localhost,127.0.0.1,::1").split(",")
 
@@ -28,7 +27,6 @@ app.config["SESSION_COOKIE_SAMESITE"] = "Strict"
 app.config["MAX_CONTENT_LENGTH"] = 32 * 1024 * 1024  # pictures
 Ollama(app)  # at OLLAMA_HOST, of app.config or of the environment
 answers = Answers(app)
-app.register_error_handler(OllamaError, error_reply)
 # Of a message that the SDK cannot send, as a picture that is no base64: the browser's mistake here, not the program's.
 app.register_error_handler(RequestError, lambda error: ({"error": str(error)}, 400))
 
@@ -68,7 +66,8 @@ def ask() -> tuple[dict[str, str], int]:
 
 @app.get("/answers/<answer>")
 def follow(answer: str) -> Response:
-    return answers.sse(answer, owner=reader())
+    # A browser that vanished in silence is noticed at the second heartbeat.
+    return answers.sse(answer, owner=reader(), heartbeat=1.0)
 
 
 @app.delete("/answers/<answer>")

@@ -13,8 +13,30 @@ extra `flask`; `import ollama_sync` does not import it.
 
 from __future__ import annotations
 
-from ollama_sync.flask._errors import error_reply
+from ollama_sync.flask._answers import Answer, Answers
+from ollama_sync.flask._errors import (
+    AnswerLost,
+    AnswerNotFound,
+    AnswerTooLong,
+    InvalidRequest,
+    StoreError,
+    error_reply,
+)
 from ollama_sync.flask._extension import Ollama, current_ollama
 from ollama_sync.flask._responses import ndjson, sse, text
 
-__all__ = ["Ollama", "current_ollama", "error_reply", "ndjson", "sse", "text"]
+__all__ = [
+    "Answer",
+    "AnswerLost",
+    "AnswerNotFound",
+    "AnswerTooLong",
+    "Answers",
+    "InvalidRequest",
+    "Ollama",
+    "StoreError",
+    "current_ollama",
+    "error_reply",
+    "ndjson",
+    "sse",
+    "text",
+]

@@ -7,7 +7,6 @@ for ever.
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, cast
 
 from flask import Flask, current_app
@@ -15,12 +14,8 @@ from werkzeug.local import LocalProxy
 
 from ollama_sync import Client, RequestError, UsageError
 from ollama_sync.flask._commands import command_group
-
-# Each parameter of `Client` is a setting: its name in the config, and the parameter.
-_SETTINGS = {
-    f"OLLAMA_{name.upper()}": parameter
-    for name, parameter in inspect.signature(Client).parameters.items()
-}
+from ollama_sync.flask._errors import handle_errors
+from ollama_sync.flask._settings import CLIENT, warn_of_unknown
 
 
 class Ollama:
@@ -28,7 +23,8 @@ class Ollama:
 
     Each parameter of `Client` is a setting in `app.config`, in capitals behind `OLLAMA_`, with the same default: `OLLAMA_HOST`,
     `OLLAMA_API_KEY`, `OLLAMA_TIMEOUT`, `OLLAMA_BATCH` (a `BatchPolicy`) and so on. Where `OLLAMA_HOST` or `OLLAMA_API_KEY` is None, the
-    environment's variable of that name holds.
+    environment's variable of that name holds. A name that begins so and is no setting is warned of. Unless the app has a handler
+    of its own for `OllamaError`, `error_reply` answers for what the views let through.
 
     The client is made at the first use in a context of the app, from what the config says then. It serves all threads and greenlets of the
     process, and works in forked children too: so also under `gunicorn --preload`.
@@ -65,17 +61,19 @@ class Ollama:
         Raises:
             RequestError: a setting is wrong.
         """
-        for key, parameter in _SETTINGS.items():
+        warn_of_unknown(app)
+        for key, parameter in CLIENT.items():
             app.config.setdefault(key, parameter.default)
         # Made and dropped: whether the settings are right is known now, and not in the first request.
         _new_client(app)
         app.extensions["ollama"] = {}
+        handle_errors(app)
         app.cli.add_command(command_group(current_ollama))
 
 
 def _new_client(app: Flask) -> Client:
     settings: dict[str, Any] = {
-        parameter.name: app.config[key] for key, parameter in _SETTINGS.items()
+        parameter.name: app.config[key] for key, parameter in CLIENT.items()
     }
     try:
         return Client(**settings)

@@ -18,13 +18,14 @@ from flask import Response
 from ollama_sync import ChatResponse, GenerateResponse, RequestError, Stream, View
 from ollama_sync.errors import OllamaError
 from ollama_sync.flask._errors import error_reply, told
+from ollama_sync.flask._json import part_json
 
 T = TypeVar("T", bound=View)
 
 _log = logging.getLogger("ollama_sync.flask")
 
 # Neither a proxy nor a browser may hold back what has come; nginx goes by the second.
-_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
 def sse(stream: Stream[Any], *, heartbeat: float = 15.0, grace: float = 0.25) -> Response:
@@ -133,18 +134,29 @@ def _respond(
     stream: Stream[Any], write: _Write, mimetype: str, heartbeat: float, grace: float
 ) -> Response:
     def begin() -> Iterator[str]:
-        if not isinstance(heartbeat, (int, float)) or not 0 < heartbeat < math.inf:
-            # Said here and not at the first silence; with 0 heartbeats would come as fast as they can be written.
-            raise RequestError(f"heartbeat={heartbeat!r}: seconds, above 0")
+        check_heartbeat(heartbeat)
         return write(_batches(stream, stream.poll(timeout=grace), heartbeat))
 
     return _closing(stream, begin, mimetype)
 
 
-def _closing(stream: Stream[Any], begin: Callable[[], Iterator[str]], mimetype: str) -> Response:
+def check_heartbeat(heartbeat: float) -> None:
+    """Refuse what is no number of seconds above 0: said here, and not at the first silence.
+
+    Raises:
+        RequestError: it is none.
+    """
+    # With 0 heartbeats would come as fast as they can be written.
+    if not isinstance(heartbeat, (int, float)) or not 0 < heartbeat < math.inf:
+        raise RequestError(f"heartbeat={heartbeat!r}: seconds, above 0")
+
+
+def _closing(
+    stream: Stream[Any], begin: Callable[[], Iterator[str] | Iterator[bytes]], mimetype: str
+) -> Response:
     """Respond with what `begin` returns. The stream is closed when that fails, and else with the response."""
     try:
-        response = Response(begin(), mimetype=mimetype, headers=_HEADERS)
+        response = Response(begin(), mimetype=mimetype, headers=STREAM_HEADERS)
     except BaseException:
         stream.close()
         raise
@@ -164,7 +176,7 @@ def _batches(stream: Stream[T], first: list[T], heartbeat: float) -> Iterator[li
 def _events(batches: Iterator[list[Any]]) -> Iterator[str]:
     try:
         for parts in batches:
-            events = [f"data: {part.model_dump_json()}\n\n" for part in parts]
+            events = [f"data: {part_json(part)}\n\n" for part in parts]
             yield "".join(events) or ": nothing yet\n\n"
         yield "event: end\ndata: {}\n\n"
     except OllamaError as error:
@@ -175,16 +187,18 @@ def _events(batches: Iterator[list[Any]]) -> Iterator[str]:
 def _lines(batches: Iterator[list[Any]]) -> Iterator[str]:
     try:
         for parts in batches:
-            yield "".join(f"{part.model_dump_json()}\n" for part in parts) or "\n"
+            yield "".join(f"{part_json(part)}\n" for part in parts) or "\n"
     except OllamaError as error:
         _warn(error)
         yield f"{_json(error_reply(error)[0])}\n"
 
 
-def _texts(stream: Stream[Any], grace: float) -> Iterator[str]:
+def _texts(stream: Stream[Any], grace: float) -> Iterator[bytes]:
     tokens = stream.tokens()
     first = [_text_of(part) for part in stream.poll(timeout=grace)]
-    return filter(None, map("".join, chain([first], tokens)))
+    # Half of a surrogate pair, which UTF-8 cannot carry, is shown as a question mark.
+    texts = ("".join(batch).encode("utf-8", "replace") for batch in chain([first], tokens))
+    return filter(None, texts)
 
 
 def _text_of(part: View) -> str:

@@ -67,7 +67,7 @@ def app(upstream: MockOllama, abandon_after: float, monkeypatch: pytest.MonkeyPa
     monkeypatch.syspath_prepend(APP.parent)  # as `flask --app` has it
     app: Flask = runpy.run_path(str(APP), run_name="chat")["app"]
     app.config["OLLAMA_HOST"] = upstream.url
-    app.config["CHAT_ABANDON_AFTER"] = abandon_after
+    app.config["OLLAMA_ANSWERS_ABANDON_AFTER"] = abandon_after
     return app
 
 

@@ -71,6 +71,7 @@ OWNERS = {
     "flask": "flask",
     "werkzeug": "flask",  # of which Flask is made
     "click": "flask",
+    "redis": "flask._redis",
     "rich": "cli",
     "argcomplete": "cli",
     "opentelemetry": "otel",

@@ -1,0 +1,175 @@
+"""What the tests of Flask share: an app whose pages stream in each way, and a real server for it."""
+
+from __future__ import annotations
+
+import http.client
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("flask")
+
+from flask import Flask, Response, request
+from werkzeug.serving import make_server
+
+from ollama_sync.flask import Ollama, current_ollama, ndjson, sse, text
+from ollama_sync.testing import MockOllama
+
+Get = Callable[..., http.client.HTTPResponse]
+RESPONSES: dict[str, Callable[..., Response]] = {"sse": sse, "ndjson": ndjson, "text": text}
+
+
+def make_app(**settings: Any) -> Flask:
+    """An app whose page `/sse` streams as server-sent events, and so on; seconds are given as in `/sse?heartbeat=1`."""
+    app = Flask("shop")
+    app.config.update(settings)
+    Ollama(app)
+
+    @app.get("/<kind>")
+    def answer(kind: str) -> Response:
+        seconds = {name: float(value) for name, value in request.args.items()}
+        return RESPONSES[kind](current_ollama.generate("m", "hi", stream=True), **seconds)
+
+    return app
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Flask]]:
+    """Makes apps, and closes their clients in the end."""
+    made: list[Flask] = []
+
+    def make_one(**settings: Any) -> Flask:
+        made.append(make_app(**settings))
+        return made[-1]
+
+    yield make_one
+    for app in made:
+        with app.app_context():
+            current_ollama.close()
+
+
+@pytest.fixture
+def app(server: MockOllama, make: Callable[..., Flask]) -> Flask:
+    return make(OLLAMA_HOST=server.url)
+
+
+@pytest.fixture
+def get(app: Flask) -> Iterator[Get]:
+    """Fetches a page from a real server, whose threads serve many at once. What is not read to the end is left at the end."""
+    site = make_server("127.0.0.1", 0, app, threaded=True)
+    serving = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.01})
+    serving.start()
+    opened: list[http.client.HTTPResponse] = []
+
+    def fetch(path: str, method: str = "GET") -> http.client.HTTPResponse:
+        asked = urllib.request.Request(f"http://127.0.0.1:{site.port}{path}", method=method)
+        opened.append(urllib.request.urlopen(asked, timeout=10))
+        return opened[-1]
+
+    yield fetch
+    for answer in opened:
+        answer.close()
+    site.shutdown()
+    serving.join()
+    site.server_close()
+
+
+@pytest.fixture
+def get_of(app: Flask) -> Iterator[Callable[..., http.client.HTTPResponse]]:
+    """Fetches a page of the test's own app from a real server, with these headers. What is not read is left at the end."""
+    site = make_server("127.0.0.1", 0, app, threaded=True)
+    serving = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.01})
+    serving.start()
+    opened: list[http.client.HTTPResponse] = []
+
+    def fetch(path: str, headers: dict[str, str]) -> http.client.HTTPResponse:
+        asked = urllib.request.Request(f"http://127.0.0.1:{site.port}{path}", headers=headers)
+        opened.append(urllib.request.urlopen(asked, timeout=10))
+        return opened[-1]
+
+    yield fetch
+    for answer in opened:
+        answer.close()
+    site.shutdown()
+    serving.join()
+    site.server_close()
+
+
+class RedisServer:
+    """A Redis that a test starts, stops, kills and starts anew at the same port.
+
+    Args:
+        folder: for its log and its data.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, without what it knew unless that was saved; returns when it answers."""
+        settings = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "dir": str(self._folder),
+            "save": "",
+            "logfile": str(self._folder / "redis.log"),
+        }
+        words = [word for name, value in settings.items() for word in (f"--{name}", value)]
+        self._process = subprocess.Popen(["redis-server", *words], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), 1) as asked:
+                    asked.sendall(b"PING\r\n")
+                    if asked.recv(64).startswith(b"+PONG"):
+                        return
+            except OSError:
+                assert time.monotonic() < deadline, "Redis does not answer"
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """End it at once; what it knew is lost."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Let it be silent, with its connections open, as a network that drops everything."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End the silence."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with socket.create_connection(("127.0.0.1", self.port), 1) as asked:
+            asked.sendall(b"FLUSHALL\r\n")
+            assert asked.recv(64) == b"+OK\r\n"
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of this test's own, which runs."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed")
+    running = RedisServer(tmp_path)
+    running.start()
+    yield running
+    running.kill()
