@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ollama_sync._call.clocks import Clocks
 from ollama_sync._call.retries import Attempts, Retry
+from ollama_sync._call.turns import Turns
 from ollama_sync._hub import (
     CANCELLED,
     FINISHED,
@@ -56,11 +57,6 @@ _LONGEST_LAST_WORD = 1024 * 1024
 
 # Seconds between two calls of `tick`.
 _TICK = 0.1
-
-# Bytes that one stream may read before the others have their turn: some thousand parts, well below a millisecond.
-_TURN = 131072
-# What a read costs besides, in bytes: a stream of small pieces that never has to wait gives way, too.
-_READ_COST = 2048
 
 
 @dataclass(frozen=True)
@@ -125,7 +121,7 @@ class Exchange:
         self._pending = 0
         self._released_at = float("-inf")
         self._release_timer: Any = None
-        self._turn = 0
+        self._turns = Turns(hub)
 
     # Any thread.
 
@@ -218,6 +214,14 @@ class Exchange:
         self._clocks.sent()
         self.channel.open()
 
+    def received(self, size: int) -> None:
+        """Count what came over the wire, and let the others have their turn when it is much."""
+        if self._turns.is_over(size):
+            if self.channel.is_ready:
+                self._hub.yield_to_callers()
+            else:
+                self._hub.yield_turn()
+
     # The hub, in the greenlet of the call.
 
     def _run(self) -> None:
@@ -292,10 +296,6 @@ class Exchange:
                 self._put(self._framer.feed(data))
                 if self.channel.is_full:
                     self._wait_for_caller()
-                self._turn += len(data) + _READ_COST
-                if self._turn >= _TURN:
-                    self._turn = 0
-                    self._hub.yield_turn()
             self._put(self._framer.close())
         except BadFraming as error:
             raise StreamBroken(f"{self.tried}: {error}") from error

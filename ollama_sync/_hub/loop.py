@@ -6,7 +6,7 @@ interpreter: a thread that still turns its loop then was seen to crash 15 of 24 
 
     any thread writes      _inbox (append)
     under _start_lock      _ready, _closing
-    hub thread writes      _inbox (popleft), _jobs, _to_wake, _loop, _loop_greenlet, _thread, _wake, _stopped, _started, _start_error
+    hub thread writes      _inbox (popleft), _jobs, _to_wake, _woken, _loop, _loop_greenlet, _thread, _wake, _stopped, _started, _start_error
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import gevent
 import gevent.event
+from gevent.hub import Waiter as Parking
 
 from ollama_sync._hub import native
 from ollama_sync._hub.waiter import Waiter, new_waiter
@@ -32,8 +34,8 @@ log = logging.getLogger("ollama_sync.hub")
 
 R = TypeVar("R")
 
-# Seconds that a job gives way for.
-_TURN_OF_OTHERS = 2e-4
+# Seconds that a job gives way for when a caller's thread wants the interpreter.
+_TURN_OF_CALLERS = 2e-4
 
 # Callers that are woken together; it takes the hub some milliseconds to have something for so many.
 _MOST_TO_WAKE = 64
@@ -70,6 +72,7 @@ class Hub:
         self._thread: int | None = None
         self._loop_greenlet: Any = None  # in which callbacks run
         self._to_wake: list[Waiter] = []
+        self._woken: list[Waiter] = []  # those of the latest round
 
     def __repr__(self) -> str:
         state = "closed" if self._closing else "running" if self._started else "not started"
@@ -89,6 +92,15 @@ class Hub:
     def thread(self) -> int | None:
         """The identifier of its native thread; None before that runs. Any thread."""
         return self._thread
+
+    @property
+    def round(self) -> int:
+        """Which round of the loop this is: another number after each look at the sockets. Hub thread only.
+
+        libuv does not count, so with it the number stays.
+        """
+        number: int = self._loop.iteration
+        return number
 
     def submit(
         self, job: Callable[..., object], *args: Any, on_end: Callable[[], object] | None = None
@@ -188,6 +200,7 @@ class Hub:
 
     def _wake_all(self) -> None:
         waiters, self._to_wake = self._to_wake, []
+        self._woken = waiters
         for waiter in waiters:
             waiter.wake()
 
@@ -217,15 +230,46 @@ class Hub:
         """
         job.throw(Killed)
 
-    def yield_turn(self) -> None:
-        """Let every other job that is ready run before this one goes on. Hub thread only, in a job.
+    def call_after_look(self, callback: Callable[[], object]) -> Any:
+        """Run `callback` when the loop has looked at every socket and has served what it found. Hub thread only.
 
-        With `sleep(0)` the loop runs up to 50 callbacks before it looks at a socket, which left gaps of 100 ms beside a
-        stream that pours; a timer has it look. It is long enough for a thread of the host to get up and take the
-        interpreter: a release that is over before that only has the thread begin its wait anew. (With 1 µs instead, 1 % of
-        the tokens beside a pour were 17 to 34 ms late; so they are 4.)
+        Returns:
+            what `close` takes the call back with, until the look.
         """
-        gevent.sleep(_TURN_OF_OTHERS)
+        # A timer has the loop look, without a wait; but of one round, timers are served before sockets.
+        timer = self._loop.timer(0.0)
+
+        def looked() -> None:
+            timer.close()
+            self._loop.run_callback(callback)
+
+        timer.start(looked)
+        return timer
+
+    def yield_turn(self) -> None:
+        """Let everything else that is ready run before this job goes on. Hub thread only, in a job.
+
+        Where nothing is ready that is one look at the sockets, some 10 µs. With `sleep(0)` the loop would run up to 50
+        callbacks before it looks, which left gaps of 100 ms beside a stream that pours.
+        """
+        if self._to_wake or any(waiter.is_woken for waiter in self._woken):
+            self.yield_to_callers()
+        else:
+            parking = Parking(self._loop_greenlet)
+            timer = self.call_after_look(partial(parking.switch, None))
+            try:
+                parking.get()
+            finally:
+                timer.close()
+
+    def yield_to_callers(self) -> None:
+        """Like `yield_turn`, and let go of the interpreter for so long that a caller's thread can take it.
+
+        A release that is over before that thread has got up only has it begin its wait anew: with 1 µs, 1 % of the tokens
+        beside a stream that pours were 17 to 34 ms late; so they are 4.
+        """
+        self._woken = []
+        gevent.sleep(_TURN_OF_CALLERS)
 
     def stop(self) -> None:
         """Kill the jobs and end the thread. Blocks the native thread for at most about half a second."""

@@ -41,6 +41,10 @@ class Waiter(Protocol):
     def wake(self) -> None:
         """End the wait. Hub thread only; cheap when the caller has been woken already."""
 
+    @property
+    def is_woken(self) -> bool:
+        """Whether the caller has been woken and has not run since: it wants the interpreter. Hub thread only."""
+
 
 def new_waiter() -> Waiter:
     """Return the right kind of waiter for the caller that runs now.
@@ -61,18 +65,23 @@ def new_waiter() -> Waiter:
 class NativeWaiter:
     """Blocks the native thread. Ctrl-C interrupts it."""
 
-    __slots__ = ("_lock", "_woken")
+    __slots__ = ("_lock", "_sleeps", "_woken")
 
     def __init__(self) -> None:
         self._lock = native.allocate_lock()
         self._lock.acquire()
         self._woken = False
+        self._sleeps = (
+            False  # written by the caller; after an interrupt it may stay true until the next wait
+        )
 
     def wait(self, timeout: float | None) -> bool:
         """Sleep on the lock; see `Waiter.wait`."""
         longest = _LONGEST_IN_MAIN if native.get_ident() == _main_ident() else _LONGEST
         slice_ = longest if timeout is None else min(max(timeout, 0.0), longest)
+        self._sleeps = True
         woken = self._lock.acquire(True, slice_)
+        self._sleeps = False
         # The hub sets the flag before it releases the lock, so after an acquire nobody but us touches either. A wake
         # that comes between these two lines is not lost: it finds the flag still set, and our caller looks again.
         if woken:
@@ -84,6 +93,11 @@ class NativeWaiter:
         if not self._woken:
             self._woken = True
             self._lock.release()
+
+    @property
+    def is_woken(self) -> bool:
+        """See `Waiter.is_woken`."""
+        return self._woken and self._sleeps
 
 
 def _main_ident() -> int | None:
@@ -124,6 +138,11 @@ class GreenletWaiter:
         if not self._woken:
             self._woken = True
             self._mailbox.post(self)
+
+    @property
+    def is_woken(self) -> bool:
+        """See `Waiter.is_woken`."""
+        return self._woken and self._parking is not None
 
     def resume(self) -> None:
         """Switch to the sleeping greenlet, if it still sleeps. Runs in the caller's loop."""

@@ -5,8 +5,8 @@ Knows neither the hub nor what the bytes mean. What fails here leaves as an erro
 
 from requests import PreparedRequest
 
-from ollama_sync._transport.green import Progress
 from ollama_sync._transport.send import Reply
 from ollama_sync._transport.session import Transport
+from ollama_sync._transport.wire import Progress
 
 __all__ = ["PreparedRequest", "Progress", "Reply", "Transport"]

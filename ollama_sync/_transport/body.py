@@ -14,12 +14,13 @@ from typing import Any, Protocol
 
 from urllib3.response import BaseHTTPResponse, HTTPResponse
 
-from ollama_sync._transport.receive import receiver_of
+from ollama_sync._transport.receive import READ_SIZE, receiver_of
 from ollama_sync._wire import Dechunker
 from ollama_sync.errors import StreamBroken
 
-# Bytes asked for in one read: a default socket buffer holds two to three times as much.
-_READ_SIZE = 65536
+# Bytes; what is asked for in one read of a body that has proved large, and of one that takes long for its size.
+_MOST_READ = 1024 * 1024
+_LEAST_READ = 16384
 
 
 class Body(Protocol):
@@ -64,10 +65,16 @@ class PlainBody:
 
     def __init__(self, response: BaseHTTPResponse) -> None:
         self._response = response
+        # What is compressed may take a thousand times as long: of that, small pieces.
+        self._is_identity = response.headers.get("content-encoding", "identity") == "identity"
+        self._size = READ_SIZE if self._is_identity else _LEAST_READ
 
     def read(self) -> bytes:
         """See `Body.read`."""
-        return self._response.read1(_READ_SIZE, decode_content=True)
+        data = self._response.read1(self._size, decode_content=True)
+        if len(data) == self._size < _MOST_READ and self._is_identity:
+            self._size *= 2
+        return data
 
     def close(self) -> None:
         """See `Body.close`."""
@@ -81,6 +88,7 @@ class ChunkedBody:
         self._source = source
         self._dechunker = Dechunker()
         self._receiver = receiver_of(sock)
+        self._size = READ_SIZE
         self._has_begun = False
 
     def read(self) -> bytes:
@@ -93,6 +101,7 @@ class ChunkedBody:
             if not data:
                 raise StreamBroken("the server closed the connection in the middle of its reply")
             body = dechunker.feed(data)
+            self._adapt(len(data), len(data) - len(body))
             if dechunker.done:
                 self._give_back()
             if body:
@@ -103,13 +112,21 @@ class ChunkedBody:
         """See `Body.close`."""
         self._receiver.close()
 
+    def _adapt(self, size: int, framing: int) -> None:
+        """Take the size of the next read from what the latest one held."""
+        if framing > size // 2 and size >= _LEAST_READ:
+            # Chunks of a byte or two, which no model sends: each costs as much as a line.
+            self._size = _LEAST_READ
+        elif size == self._size < _MOST_READ and framing < size // 64:
+            self._size *= 2
+
     def _receive(self) -> bytes:
         # When the headers were read, some of the body came along into `fp`'s buffer. Its first `read1` returns all of
         # that, or reads from the socket when there was none: after it the buffer is empty, and stays so.
         if self._has_begun and not self._source.will_close:
-            return self._receiver.receive()
+            return self._receiver.receive(self._size)
         self._has_begun = True
-        return self._source.fp.read1(_READ_SIZE)
+        return self._source.fp.read1(READ_SIZE)
 
     def _give_back(self) -> None:
         """Return the connection to its pool, or close it when it holds bytes that belong to no reply."""

@@ -14,40 +14,26 @@ import os
 import socket as native_socket
 import ssl
 from collections.abc import Callable
-from contextvars import ContextVar
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import gevent.monkey
 import gevent.socket
 import gevent.ssl
-from requests import PreparedRequest
+from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.exceptions import InvalidSchema
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from requests.structures import CaseInsensitiveDict
+from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_encoding_from_headers
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from ollama_sync._transport.response import GreenResponse, hang_up
+from ollama_sync._transport.wire import PlainSocket, TlsSocket, current_progress
 
 # So many idle connections are kept per host. Above it, a connection is closed after use.
 _KEPT_CONNECTIONS = 128
-
-
-class Progress(Protocol):
-    """Who wants to know how far a request has come. Called on the hub, in the greenlet that sends."""
-
-    def connected(self, sock: Any, *, kept: bool) -> None:
-        """There is a connection: a new one, or one kept from an earlier call."""
-
-    def sent(self) -> None:
-        """The request has been written whole; now it is the server's turn."""
-
-
-# Each call has its own greenlet, and each greenlet its own context: so a connection, which urllib3 makes and which knows
-# nothing of calls, finds the call that it serves.
-current_progress: ContextVar[Progress] = ContextVar("current_progress")
 
 
 def _keep_alive_options() -> list[tuple[int, int, int]]:
@@ -93,12 +79,15 @@ class _Green(HTTPConnection):
         self._connected_by = os.getpid()
         super().connect()
         self._has_served = self._is_cut = False
-        current_progress.get().connected(self.sock, kept=False)
+        progress = current_progress.get()
+        if progress is not None:
+            progress.connected(self.sock, kept=False)
 
     def putrequest(self, *args: Any, **kwargs: Any) -> None:
         # By now there also is one that was made for this request, if it goes over TLS.
-        if self.sock is not None and self._has_served:
-            current_progress.get().connected(self.sock, kept=True)
+        progress = current_progress.get()
+        if self.sock is not None and self._has_served and progress is not None:
+            progress.connected(self.sock, kept=True)
         super().putrequest(*args, **kwargs)
 
     def send(self, data: Any) -> None:
@@ -111,8 +100,9 @@ class _Green(HTTPConnection):
     def getresponse(self) -> Any:
         # urllib3 asks for the response when it has written the whole request; also when it could not, for the server may
         # have answered before it closed.
-        if not self._is_cut:
-            current_progress.get().sent()
+        progress = current_progress.get()
+        if not self._is_cut and progress is not None:
+            progress.sent()
         self._has_served = True
         self._is_handing_over = True
         sock = self.sock
@@ -164,7 +154,7 @@ class UnixConnection(_Green):
         self._path = path
 
     def _new_conn(self) -> Any:
-        sock = gevent.socket.socket(native_socket.AF_UNIX, native_socket.SOCK_STREAM)
+        sock = PlainSocket(native_socket.AF_UNIX, native_socket.SOCK_STREAM)
         try:
             sock.connect(self._path)
         except OSError as error:
@@ -204,7 +194,7 @@ def _connect(host: str, port: int, options: Any) -> Any:
     host = host.strip("[]").replace("%25", "%")
     error: OSError | None = None
     for family, kind, proto, _, address in _addresses(host, port):
-        sock = gevent.socket.socket(family, kind, proto)
+        sock = PlainSocket(family, kind, proto)
         try:
             for option in options:
                 # urllib3-future, which may stand in for urllib3, adds a fourth item that names the protocol.
@@ -286,7 +276,7 @@ class _TlsContext:
 
     def wrap_socket(self, sock: Any, **options: Any) -> Any:
         """Return a TLS socket of gevent's over `sock`, after the handshake."""
-        wrapped = gevent.ssl.SSLSocket(
+        wrapped = TlsSocket(
             sock=sock, _context=self._context, do_handshake_on_connect=False, **options
         )
         try:
@@ -348,6 +338,19 @@ class GreenAdapter(HTTPAdapter):
             for key in manager.pools.keys():  # noqa: SIM118 - no mapping: it cannot be iterated over
                 manager.pools[key].close()
         super().close()
+
+    def build_response(self, request: PreparedRequest, raw: Any) -> Response:
+        """Return requests' view of a reply, without cookies: there is no session to keep them, and reading them takes long."""
+        response = Response()
+        response.status_code = raw.status
+        response.reason = raw.reason
+        response.headers = CaseInsensitiveDict(raw.headers)
+        response.encoding = get_encoding_from_headers(response.headers)
+        response.raw = raw
+        response.url = str(request.url)
+        response.request = request
+        response.connection = self
+        return response
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
         """Do nothing: the context has everything, and urllib3 would read the bundle again at each connect."""

@@ -24,6 +24,8 @@ import gevent
 import gevent.socket
 from gevent.hub import Waiter
 
+from ollama_sync._transport.wire import PlainSocket, count
+
 # The kernel's epoll_event, which it packs on x86-64 alone: flags, and a number of ours.
 _IS_PACKED = hasattr(os, "uname") and os.uname().machine == "x86_64"
 _EVENT = struct.Struct("=IQ" if _IS_PACKED else "@IQ")
@@ -33,7 +35,8 @@ _ENDINGS = 0x8 | 0x10 | 0x2000  # EPOLLERR | EPOLLHUP | EPOLLRDHUP
 _ADD, _DELETE = 1, 2
 _MOST_EVENTS = 256
 
-_READ_SIZE = 65536
+# Bytes asked for in one read: a default socket buffer holds two to three times as much.
+READ_SIZE = 65536
 
 
 def _system_calls() -> Any:
@@ -55,7 +58,7 @@ _calls = _system_calls()
 
 def receiver_of(sock: Any) -> Receiver | GeventReceiver:
     """Return what receives from `sock`, in the best way that works for it."""
-    is_plain = type(sock) is gevent.socket.socket
+    is_plain = type(sock) in (gevent.socket.socket, PlainSocket)
     return Receiver(sock) if is_plain and _calls is not None else GeventReceiver(sock)
 
 
@@ -65,13 +68,13 @@ class GeventReceiver:
     def __init__(self, sock: Any) -> None:
         self._sock = sock
 
-    def receive(self) -> bytes:
-        """Return what has come, waiting for at least one byte; b"" at the end.
+    def receive(self, size: int = READ_SIZE) -> bytes:
+        """Return what has come, waiting for at least one byte, at most `size` bytes; b"" at the end.
 
         Raises:
             OSError: the connection failed.
         """
-        data: bytes = self._sock.recv(_READ_SIZE)
+        data: bytes = self._sock.recv(size)
         return data
 
     def close(self) -> None:
@@ -83,24 +86,28 @@ class Receiver:
 
     def __init__(self, sock: Any) -> None:
         self._fd: int = sock.fileno()
-        self._readiness: _Readiness | None = None  # from the first wait on
+        self._readiness = _readiness()
+        self._is_watched = False  # from the first wait on
         self._has_news = False
         self._is_drained = False
         self._is_ending = False  # the peer has closed, or the connection has failed
         self._sleeper: Any = None
 
-    def receive(self) -> bytes:
+    def receive(self, size: int = READ_SIZE) -> bytes:
         """See `GeventReceiver.receive`."""
         if self._is_drained and not self._is_ending:
             self._wait()
         while True:
             # Cleared before the call: what arrives from here on is reported anew.
             self._has_news = False
-            size = _calls.recv(self._fd, _buffer, _READ_SIZE, native_socket.MSG_DONTWAIT)
-            if size >= 0:
+            buffer = self._readiness.buffer(size)
+            come = _calls.recv(self._fd, buffer, size, native_socket.MSG_DONTWAIT)
+            if come >= 0:
                 # A read that is not filled has left nothing (epoll(7), on edge triggering), so that a call can be saved.
-                self._is_drained = size < _READ_SIZE
-                data: bytes = _buffer[:size]  # type: ignore[assignment] # a slice of characters is bytes
+                self._is_drained = come < size
+                data: bytes = buffer[:come]
+                # Last: the buffer is everybody's, and others may run here.
+                count(come)
                 return data
             code = ctypes.get_errno()
             if code == errno.EAGAIN:
@@ -110,9 +117,9 @@ class Receiver:
 
     def close(self) -> None:
         """See `GeventReceiver.close`. Before the socket is closed: the number of its descriptor may be given anew."""
-        if self._readiness is not None:
+        if self._is_watched:
+            self._is_watched = False
             self._readiness.remove(self._fd)
-            self._readiness = None
 
     def wake(self, *, is_ending: bool) -> None:
         """Note that something has arrived, and go on reading if that is waited for. In the loop's callback."""
@@ -123,11 +130,10 @@ class Receiver:
             self._sleeper.switch(None)
 
     def _wait(self) -> None:
-        if self._readiness is None:
-            readiness = _readiness()
+        if not self._is_watched:
             # Also tells of what arrived before. May fail: then there is nothing to be taken back.
-            readiness.add(self._fd, self)
-            self._readiness = readiness
+            self._readiness.add(self._fd, self)
+            self._is_watched = True
         # Something may have arrived since the call, while this greenlet let others run.
         if not self._has_news:
             self._sleeper = Waiter(gevent.get_hub())
@@ -147,6 +153,7 @@ class _Readiness:
             raise OSError(code, os.strerror(code))
         self._receivers: dict[int, Receiver] = {}
         self._events = ctypes.create_string_buffer(_EVENT.size * _MOST_EVENTS)
+        self._buffer: Any = ctypes.create_string_buffer(READ_SIZE)
         self._watcher = loop.io(self._fd, 1)
         self._watcher.start(self._ring)
 
@@ -155,6 +162,12 @@ class _Readiness:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
         self._receivers[fd] = receiver
+
+    def buffer(self, size: int) -> Any:
+        """Return a buffer of at least `size` bytes, one for all: copy what is in it before anything else can run."""
+        if len(self._buffer) < size:
+            self._buffer = ctypes.create_string_buffer(size)
+        return self._buffer
 
     def remove(self, fd: int) -> None:
         del self._receivers[fd]
@@ -172,10 +185,6 @@ class _Readiness:
     def __del__(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
-
-
-# One for all: what a call leaves in it is copied before anything else can run.
-_buffer = ctypes.create_string_buffer(_READ_SIZE)
 
 
 def _readiness() -> _Readiness:

@@ -10,6 +10,10 @@ import os
 import socket as native_socket
 from typing import Any
 
+# Of all heads of one reply together. Servers and proxies accept some 8 to 64 KiB.
+_MAX_HEAD_LINES = 512
+_MAX_HEAD_BYTES = 128 * 1024
+
 
 def hang_up(sock: Any) -> None:
     """Tell the peer that nobody reads any more.
@@ -35,6 +39,9 @@ class GreenResponse(http.client.HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self._connected_by = os.getpid()
         self._peer = sock
+        # From here on, and not in `begin`: of a proxy's answer to CONNECT the head alone is read, by `_read_status`.
+        self._source: Any = self.fp
+        self.fp: Any = _HeadLines(self._source)
 
     def begin(self) -> None:
         """Read the head.
@@ -42,13 +49,11 @@ class GreenResponse(http.client.HTTPResponse):
         Raises:
             http.client.HTTPException, OSError: there is none, or it breaks off.
         """
-        source: Any = self.fp
-        self.fp: Any = _HeadLines(source)
         try:
             super().begin()
         finally:
             if self.fp is not None:
-                self.fp = source
+                self.fp = self._source
 
     def close(self) -> None:
         # Until the head has been read it is neither true nor false: a proxy's answer to CONNECT stays so.
@@ -58,17 +63,27 @@ class GreenResponse(http.client.HTTPResponse):
 
 
 class _HeadLines:
-    """The lines of a head. http.client takes the end of the connection for the end of the head, and half a head for a whole one."""
+    """The lines of all heads of one reply, those of 1xx answers included.
+
+    http.client takes the end of the connection for the end of the head, and half a head for a whole one. It bounds each line
+    and the lines of the last head, but neither the heads nor what they amount to.
+    """
 
     def __init__(self, source: Any) -> None:
         self._source = source
-        self._has_begun = False
+        self._lines = self._bytes = 0
         self.close = source.close
+        self.flush = source.flush
 
     def readline(self, limit: int) -> bytes:
         line: bytes = self._source.readline(limit)
         # Where there is no line at all, http.client says so itself.
-        if self._has_begun and not line:
+        if self._lines and not line:
             raise http.client.HTTPException("the connection ended within the head of the reply")
-        self._has_begun = True
+        self._lines += 1
+        self._bytes += len(line)
+        if self._lines > _MAX_HEAD_LINES or self._bytes > _MAX_HEAD_BYTES:
+            raise http.client.HTTPException(
+                f"the head of the reply has more than {_MAX_HEAD_LINES} lines or {_MAX_HEAD_BYTES} bytes"
+            )
         return line

@@ -7,7 +7,6 @@ Runs on the hub, in the greenlet of the call.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import BadStatusLine, RemoteDisconnected
@@ -42,6 +41,7 @@ _OF_THE_MESSAGE = frozenset(
 # Bytes; how much of an error's body is read, and characters of it that go into a message.
 _MAX_ERROR_BODY = 65536
 _MAX_ERROR_TEXT = 2000
+_MAX_TITLE = 200
 
 
 class Reply:
@@ -157,7 +157,7 @@ def _redirected(
 
 
 def _refusal(reply: Reply, tried: str) -> ResponseError:
-    body = b""
+    body = bytearray()
     try:
         # Behind a 1xx another head may follow: with nothing read, the connection is closed and not kept for the next call.
         while reply.status >= 200 and len(body) < _MAX_ERROR_BODY and (data := reply.read()):
@@ -167,7 +167,7 @@ def _refusal(reply: Reply, tried: str) -> ResponseError:
     text = body[:_MAX_ERROR_BODY].decode("utf-8", "replace").strip()
     signin_url = None
     try:
-        parsed = loads(body)
+        parsed = loads(bytes(body))
     except ValueError:
         error = _page_title(text) if text.startswith("<") else text
     else:
@@ -193,11 +193,13 @@ def _member(parsed: Any, name: str) -> str:
 
 
 def _page_title(page: str) -> str:
-    title = re.search(r"<title[^>]*>([^<]{1,200})", page, re.IGNORECASE)
+    # Not by one regular expression, which would start anew at each of many beginnings of a title.
+    begin = page.lower().find("<title")
+    begin = page.find(">", begin) + 1 if begin >= 0 else 0
+    title = page[begin : begin + _MAX_TITLE].partition("<")[0] if begin else ""
     import html  # a table of some thousand names, for a page that is no answer of Ollama's
 
-    what = html.unescape(title[1]).strip() if title else "no title"
-    return f"an HTML page instead of an answer: {what}"
+    return f"an HTML page instead of an answer: {html.unescape(title).strip() or 'no title'}"
 
 
 def _hint(status: int, text: str, tried: str) -> str | None:

@@ -24,9 +24,10 @@ from requests.utils import get_environ_proxies
 
 from ollama_sync._config import Host, check_headers
 from ollama_sync._transport.blobs import Blob
-from ollama_sync._transport.green import GreenAdapter, Progress, current_progress, make_tls_context
+from ollama_sync._transport.green import GreenAdapter, make_tls_context
 from ollama_sync._transport.send import Reply, send_request
 from ollama_sync._transport.upload import Upload
+from ollama_sync._transport.wire import Progress, current_progress
 from ollama_sync._version import __version__
 from ollama_sync.errors import ClosedError, ConnectError, RequestError
 
@@ -148,7 +149,8 @@ class Transport:
             raise ClosedError(f"{self.describe(request)}: the client was closed")
         watched = _SocketWatch(progress)
         adapter = self._adapter()
-        token = current_progress.set(watched)
+        # Not taken back: the body is read for the same call, in this greenlet.
+        current_progress.set(watched)
         try:
             post = partial(adapter.send, stream=True, timeout=None, proxies=self._proxies)
             return send_request(post, request, watched.take, self.describe)
@@ -157,8 +159,6 @@ class Transport:
                 # The server has closed what was idle, or was restarted: the others that are kept are dead, too.
                 self._close_connections()
             raise
-        finally:
-            current_progress.reset(token)
 
     def began(self, call: Call) -> None:
         """Note a call under way. Runs on the hub."""
@@ -207,6 +207,7 @@ class _SocketWatch:
         self.sock: Any = None
         self.is_kept = False
         self._progress = progress
+        self.received = progress.received
 
     def connected(self, sock: Any, *, kept: bool) -> None:
         self.sock = sock

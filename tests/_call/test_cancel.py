@@ -22,6 +22,7 @@ from gevent._hub_local import get_hub_if_exists
 
 from ollama_sync import Client, ClosedError
 from ollama_sync._hub import allocate_lock, shared_hub
+from ollama_sync._transport import green
 from ollama_sync.testing import Gate, MockOllama, chunk, end, head, raw, silence, wait
 
 Eventually = Callable[[Callable[[], object]], None]
@@ -157,12 +158,12 @@ def connecting(held: ExitStack, eventually: Eventually, patch: pytest.MonkeyPatc
         filler.connect_ex(address)
     tried: list[object] = []
 
-    class Noting(gevent.socket.socket):  # type: ignore[misc]  # gevent has no types
+    class Noting(green.PlainSocket):
         def connect(self, to: Any) -> None:
             tried.append(to)
             super().connect(to)
 
-    patch.setattr(gevent.socket, "socket", Noting)
+    patch.setattr(green, "PlainSocket", Noting)
     return Place("http://{}:{}".format(*address), lambda: eventually(lambda: tried == [address]))
 
 

@@ -334,12 +334,14 @@ class _Pouring:
     def describe(self, request: object) -> str:
         return "POST /"
 
-    def send(self, request: object, progress: object) -> _Pouring:
+    def send(self, request: object, progress: Any) -> _Pouring:
+        self._progress = progress
         return self
 
     def read(self) -> bytes:
         self._left -= 1
         self.reads[-1] += 1
+        self._progress.received(len(self._piece))
         return self._piece if self._left >= 0 else b""
 
     def began(self, call: object) -> None: ...
@@ -351,7 +353,8 @@ class _Pouring:
 def test_a_reply_that_never_waits_gives_way(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others have their turn after 128 KiB, and after some 64 reads however small they are."""
     pouring = _Pouring(size)
-    monkeypatch.setattr(shared_hub(), "yield_turn", lambda: pouring.reads.append(0))
+    for turn in ("yield_turn", "yield_to_callers"):
+        monkeypatch.setattr(shared_hub(), turn, lambda: pouring.reads.append(0))
     settings = exchange_module.Settings(
         Timeout.of(None), BatchPolicy(), 1 << 30, policy_of(0), safe=True
     )

@@ -300,6 +300,10 @@ class _Sleeper:
     def wake(self) -> None:
         self._order.append(self._name)
 
+    @property
+    def is_woken(self) -> bool:
+        return True  # and its caller has not run since
+
 
 def test_callers_are_woken_when_the_hub_has_done_the_rest(hub: Hub) -> None:
     """Not before: a thread that is woken while the hub goes on only waits anew, for the interpreter's lock."""
@@ -369,6 +373,32 @@ def test_yielding_lets_a_socket_have_its_turn(hub: Hub) -> None:
         return turns
 
     assert hub.call(pour) <= 3
+
+
+def test_a_turn_is_long_only_for_a_caller(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no caller's thread wants the interpreter, giving way is a look at the sockets without a wait."""
+    long: list[str] = []
+    monkeypatch.setattr(hub, "yield_to_callers", lambda: long.append("to a caller"))
+
+    def alone() -> int:
+        before = hub.round
+        for _ in range(100):
+            hub.yield_turn()
+        return hub.round - before
+
+    rounds = hub.call(alone)
+    assert long == []
+    assert rounds == (0 if gevent.config.loop.__module__.startswith("gevent.libuv") else 100)
+
+    def beside_a_caller() -> None:
+        hub.wake(_Sleeper("caller", []))
+        hub.yield_turn()  # it has not been woken yet
+        hub.call_at_round_end(lambda: None)
+        gevent.sleep(0)
+        hub.yield_turn()  # it has, and has not run since
+
+    hub.call(beside_a_caller)
+    assert long == ["to a caller"] * 2
 
 
 # How it ends.

@@ -46,6 +46,9 @@ class Seen:
         self.kept.append(kept)
         self.on_connected(sock)
 
+    def received(self, size: int) -> None:
+        """Nothing to note."""
+
     def sent(self) -> None:
         self.requests += 1
         self.is_sent.set()

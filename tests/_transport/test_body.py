@@ -19,7 +19,8 @@ from urllib3.response import HTTPResponse
 
 from ollama_sync._hub import shared_hub
 from ollama_sync._transport.body import ChunkedBody, PlainBody, body_of
-from ollama_sync._transport.green import GreenHTTPConnection, GreenHTTPPool, current_progress
+from ollama_sync._transport.green import GreenHTTPConnection, GreenHTTPPool
+from ollama_sync._transport.wire import current_progress
 from ollama_sync._wire import BadFraming
 from ollama_sync.errors import StreamBroken
 
@@ -56,6 +57,9 @@ class Pair:
 
     def connected(self, sock: Any, *, kept: bool) -> None:
         self.sock = sock
+
+    def received(self, size: int) -> None:
+        """Nothing to note."""
 
     def sent(self) -> None:
         """Nothing to note."""
@@ -154,6 +158,22 @@ def test_both_readers_give_the_same_bytes(body: bytes, sizes: list[int], cuts: l
     for kind in ("chunked", "plain"):
         got = on_hub(lambda pair, kind=kind: work(pair, kind), pieces, SECOND)
         assert got == (body, b"ok", 1)
+
+
+@pytest.mark.parametrize("kind", ["chunked", "plain"])
+def test_what_proves_large_is_read_in_larger_pieces(kind: Kind) -> None:
+    """A body that fills its reads is read in pieces of up to 1 MiB."""
+    size = 8 * 1024 * 1024
+    head = CHUNKED if kind == "chunked" else b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size
+    framing = (b"%x\r\n" % size, b"\r\n0\r\n\r\n") if kind == "chunked" else (b"", b"")
+
+    def work(pair: Pair) -> list[int]:
+        body = pair.body(pair.ask(), kind)
+        return [len(piece) for piece in iter(body.read, b"")]
+
+    pieces = on_hub(work, [head, bytes(size).join(framing)])
+    assert sum(pieces) == size
+    assert 65536 < max(pieces) <= 1024 * 1024
 
 
 @given(body=st.binary(min_size=1, max_size=500), sizes=SIZES, cuts=CUTS, data=st.data())

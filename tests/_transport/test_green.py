@@ -125,6 +125,9 @@ class _Sockets:
     def connected(self, sock: Any, *, kept: bool) -> None:
         self.sockets.append(sock)
 
+    def received(self, size: int) -> None:
+        """Nothing to note."""
+
     def sent(self) -> None:
         """Nothing to note."""
 
