@@ -8,8 +8,9 @@ from gevent.event import Event as HubEvent
 
 from ollama_sync._hub import fork as fork
 from ollama_sync._hub.channel import CANCELLED, FINISHED, Cancelled, Channel, End, Failed, Finished
-from ollama_sync._hub.loop import Hub, Killed, shared_hub
+from ollama_sync._hub.loop import Hub, Killed
 from ollama_sync._hub.native import Lock, allocate_lock, get_ident
+from ollama_sync._hub.registry import shared_hub
 from ollama_sync._hub.waiter import Waiter, new_waiter
 
 __all__ = [

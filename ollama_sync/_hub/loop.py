@@ -1,29 +1,26 @@
 """The hub: one native thread that turns one gevent loop.
 
 `submit`, `call_soon` and `call` may be called from any thread or greenlet; what they hand in runs on the hub's thread.
-The thread starts at the first use, is left alone after a fork (the child gets its own), and is frozen at exit of the
-interpreter: a thread that still turns its loop then was seen to crash 15 of 24 processes (cpython#87135).
+The thread starts at the first use; `exits` has what the interpreter's exit does to it.
 
     any thread writes      _inbox (append)
     under _start_lock      _ready, _closing
-    hub thread writes      _inbox (popleft), _jobs, _to_wake, _woken, _loop, _loop_greenlet, _thread, _wake, _stopped, _started, _start_error
+    hub thread writes      _inbox (popleft), _jobs, _rounds, _loop_greenlet, _thread, _wake, _stopped, _started, _start_error
 """
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Any, TypeVar
 
 import gevent
 import gevent.event
-from gevent.hub import Waiter as Parking
 
-from ollama_sync._hub import native
+from ollama_sync._hub import exits, native
+from ollama_sync._hub.rounds import Rounds
 from ollama_sync._hub.waiter import Waiter, new_waiter
 from ollama_sync.errors import ForkedError, HubError
 
@@ -33,12 +30,6 @@ Killed = gevent.GreenletExit
 log = logging.getLogger("ollama_sync.hub")
 
 R = TypeVar("R")
-
-# Seconds that a job gives way for when a caller's thread wants the interpreter.
-_TURN_OF_CALLERS = 2e-4
-
-# Callers that are woken together; it takes the hub some milliseconds to have something for so many.
-_MOST_TO_WAKE = 64
 
 # How long an exit or a stop waits for jobs that were killed to let go of their sockets.
 _GRACE = 0.5
@@ -71,8 +62,6 @@ class Hub:
         self._start_error: BaseException | None = None
         self._thread: int | None = None
         self._loop_greenlet: Any = None  # in which callbacks run
-        self._to_wake: list[Waiter] = []
-        self._woken: list[Waiter] = []  # those of the latest round
 
     def __repr__(self) -> str:
         state = "closed" if self._closing else "running" if self._started else "not started"
@@ -92,15 +81,6 @@ class Hub:
     def thread(self) -> int | None:
         """The identifier of its native thread; None before that runs. Any thread."""
         return self._thread
-
-    @property
-    def round(self) -> int:
-        """Which round of the loop this is: another number after each look at the sockets. Hub thread only.
-
-        libuv does not count, so with it the number stays.
-        """
-        number: int = self._loop.iteration
-        return number
 
     def submit(
         self, job: Callable[..., object], *args: Any, on_end: Callable[[], object] | None = None
@@ -184,25 +164,15 @@ class Hub:
 
     def call_at_round_end(self, callback: Callable[[], object]) -> None:
         """Run `callback` when the loop has served everything that is ready now. Hub thread only."""
-        self._loop.run_callback(callback)
+        self._rounds.call_at_end(callback)
 
-    def wake(self, waiter: Waiter) -> None:
-        """Wake a caller when the loop has served everything that is ready now, just before it waits. Hub thread only.
+    def call_after_look(self, callback: Callable[[], object]) -> Any:
+        """Run `callback` when the loop has looked at every socket and has served what it found. Hub thread only.
 
-        Then the interpreter's lock is free when that thread has got up. Woken at once it would only lie down again, to wait
-        for a hub that goes on: three sleeps for each token in place of one. In a round that is long some are woken before.
+        Returns:
+            what `close` takes the call back with, until the look.
         """
-        if not self._to_wake:
-            self._loop.run_callback(self._wake_all)
-        self._to_wake.append(waiter)
-        if len(self._to_wake) >= _MOST_TO_WAKE:
-            self._wake_all()
-
-    def _wake_all(self) -> None:
-        waiters, self._to_wake = self._to_wake, []
-        self._woken = waiters
-        for waiter in waiters:
-            waiter.wake()
+        return self._rounds.call_after_look(callback)
 
     def call_later(self, seconds: float, callback: Callable[[], object]) -> Any:
         """Run `callback` in the loop after `seconds`. Hub thread only.
@@ -210,9 +180,33 @@ class Hub:
         Returns:
             the timer; its `close()` takes the call back.
         """
-        timer = self._loop.timer(seconds)
-        timer.start(callback)
-        return timer
+        return self._rounds.call_later(seconds, callback)
+
+    @property
+    def round(self) -> int:
+        """Which round of the loop this is: another number after each look at the sockets. Hub thread only.
+
+        libuv does not count, so with it the number stays.
+        """
+        return self._rounds.number
+
+    def wake(self, waiter: Waiter) -> None:
+        """Wake a caller when the loop has served everything that is ready now, just before it waits. Hub thread only."""
+        self._rounds.wake(waiter)
+
+    def yield_turn(self) -> None:
+        """Let everything else that is ready run before this job goes on. Hub thread only, in a job.
+
+        Where a caller's thread wants the interpreter it gets it; otherwise this takes as long as others need.
+        """
+        if self._rounds.callers_wait:
+            self.yield_to_callers()
+        else:
+            self._rounds.look()
+
+    def yield_to_callers(self) -> None:
+        """Like `yield_turn`, and let go of the interpreter for so long that a caller's thread can take it."""
+        self._rounds.yield_to_callers()
 
     def this_job(self) -> Any:
         """Return the job that runs now, for `kill`. Hub thread only, in a job."""
@@ -230,53 +224,12 @@ class Hub:
         """
         job.throw(Killed)
 
-    def call_after_look(self, callback: Callable[[], object]) -> Any:
-        """Run `callback` when the loop has looked at every socket and has served what it found. Hub thread only.
-
-        Returns:
-            what `close` takes the call back with, until the look.
-        """
-        # A timer has the loop look, without a wait; but of one round, timers are served before sockets.
-        timer = self._loop.timer(0.0)
-
-        def looked() -> None:
-            timer.close()
-            self._loop.run_callback(callback)
-
-        timer.start(looked)
-        return timer
-
-    def yield_turn(self) -> None:
-        """Let everything else that is ready run before this job goes on. Hub thread only, in a job.
-
-        Where nothing is ready that is one look at the sockets, some 10 µs. With `sleep(0)` the loop would run up to 50
-        callbacks before it looks, which left gaps of 100 ms beside a stream that pours.
-        """
-        if self._to_wake or any(waiter.is_woken for waiter in self._woken):
-            self.yield_to_callers()
-        else:
-            parking = Parking(self._loop_greenlet)
-            timer = self.call_after_look(partial(parking.switch, None))
-            try:
-                parking.get()
-            finally:
-                timer.close()
-
-    def yield_to_callers(self) -> None:
-        """Like `yield_turn`, and let go of the interpreter for so long that a caller's thread can take it.
-
-        A release that is over before that thread has got up only has it begin its wait anew: with 1 µs, 1 % of the tokens
-        beside a stream that pours were 17 to 34 ms late; so they are 4.
-        """
-        self._woken = []
-        gevent.sleep(_TURN_OF_CALLERS)
-
     def stop(self) -> None:
         """Kill the jobs and end the thread. Blocks the native thread for at most about half a second."""
         if self._close():
             self._post(self._spawn, (self._shut_down, ()))
             self._finished.acquire(True, 2 * _GRACE)
-            _running.discard(self)
+            exits.has_ended(self)
 
     # From here on the hub's own business.
 
@@ -298,7 +251,7 @@ class Hub:
 
     def _start_thread(self) -> native.Lock:
         """Return the lock that is free when the thread has started."""
-        if _exiting:  # nobody would park the thread
+        if exits.is_exiting():  # nobody would park the thread
             raise HubError(f"{self._name}: the interpreter is exiting; nothing was started")
         ready = self._ready = native.allocate_lock()
         ready.acquire()
@@ -314,7 +267,7 @@ class Hub:
         try:
             hub = gevent.get_hub()
             hub.ollama_sync_hub = True
-            self._loop = hub.loop
+            self._rounds = Rounds(hub)
             self._loop_greenlet = hub
             self._thread = native.get_ident()
             self._stopped = gevent.event.Event()
@@ -324,7 +277,7 @@ class Hub:
             self._start_error = error
             ready.release()
             return
-        _running.add(self)
+        exits.has_started(self)
         self._started = True
         ready.release()
         self._stopped.wait()
@@ -408,32 +361,3 @@ class Hub:
             if frozen.acquire(True, 2 * _GRACE):
                 # Two bytecodes lie between the release we saw and the lock in which the thread stays: let it get there.
                 native.sleep(0.002)
-
-
-# Hubs whose thread runs, for the exit. Under no lock: single operations on a set are atomic. In a forked child those of the
-# parent stay in it, so that no finalizer touches their loops, which share kernel objects with the parent's.
-_running: set[Hub] = set()
-
-# Set once, when the interpreter begins to exit.
-_exiting = False
-
-# The shared hub of each process, by its id; after a fork also that of the parent. Written by single operations, too. A child is
-# known by its id and not by a hook of `os.fork`: uWSGI forks its workers without running any.
-_shared: dict[int, Hub] = {}
-
-
-def shared_hub() -> Hub:
-    """Return the hub that all clients of this process share. Its thread starts at the first `submit`. Any thread."""
-    process = os.getpid()
-    # Of two threads that come here first, both get the hub of one; the other's has not been started.
-    return _shared.get(process) or _shared.setdefault(process, Hub("ollama_sync hub"))
-
-
-def _park_all() -> None:
-    global _exiting
-    _exiting = True
-    for hub in list(_running):
-        hub.park()
-
-
-atexit.register(_park_all)

@@ -16,7 +16,7 @@ import pytest
 from gevent.event import Event
 
 from ollama_sync._hub import Hub, Killed, native, shared_hub
-from ollama_sync._hub.loop import _MOST_TO_WAKE
+from ollama_sync._hub.rounds import _MOST_TO_WAKE
 from ollama_sync.errors import ForkedError, HubError
 
 Run = Callable[..., Any]

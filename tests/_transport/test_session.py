@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from ollama_sync._hub import loop as loop_module
-from ollama_sync._hub import shared_hub
+from ollama_sync._hub import registry, shared_hub
 from ollama_sync._transport import session
 from ollama_sync.errors import ClosedError, RequestError
 from ollama_sync.testing import MockOllama, chunk, end, head, reply
@@ -181,7 +180,7 @@ def test_a_forked_child_leaves_the_parents_connections_alone(
         server.script([head(), chunk({"n": 1}), end()])
     road.read(road.send(transport, JSON, seen))
     pid = os.getpid()
-    monkeypatch.setitem(loop_module._shared, pid + 1, shared_hub())  # one hub stands for both
+    monkeypatch.setitem(registry._shared, pid + 1, shared_hub())  # one hub stands for both
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
     shared_hub()._pid = pid + 1
     try:
