@@ -81,8 +81,7 @@ def _hold() -> _Held:
     passed.acquire()
     if shared.call_soon(passed.release):
         passed.acquire(timeout=_PATIENCE)  # now every job that was submitted has begun
-        # A loop reports its errors to its gevent hub, which owns the pool.
-        resolvers |= _resolvers(shared._loop.error_handler)
+        resolvers |= _resolvers(shared._loop_greenlet)
     sockets = set()
     for number in os.listdir("/proc/self/fd"):
         try:
