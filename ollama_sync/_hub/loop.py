@@ -11,7 +11,6 @@ The thread starts at the first use; `exits` has what the interpreter's exit does
 from __future__ import annotations
 
 import logging
-import os
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -22,6 +21,7 @@ import gevent.event
 from ollama_sync._hub import exits, native
 from ollama_sync._hub.rounds import Rounds
 from ollama_sync._hub.waiter import Waiter, new_waiter
+from ollama_sync._process import this_process
 from ollama_sync.errors import ForkedError, HubError
 
 Killed = gevent.GreenletExit
@@ -50,7 +50,7 @@ class Hub:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._pid = os.getpid()
+        self._process = this_process()
         self._start_lock = native.allocate_lock()
         self._started = False
         self._closing = False
@@ -113,7 +113,7 @@ class Hub:
         Returns:
             False when the hub does not run (any more, or in this process): the callback is dropped.
         """
-        if not self._started or self._closing or self._pid != os.getpid():
+        if not self._started or self._closing or self._process != this_process():
             return False
         try:
             self._post(callback, args)
@@ -234,7 +234,7 @@ class Hub:
     # From here on the hub's own business.
 
     def _start(self) -> None:
-        if self._pid != os.getpid():
+        if self._process != this_process():
             raise ForkedError(
                 f"{self._name}: belongs to the parent process; make a new one in the child"
             )
@@ -324,7 +324,7 @@ class Hub:
     def _close(self) -> bool:
         """Refuse new work; true for the one caller that has a running thread to end."""
         if (
-            self._pid != os.getpid()
+            self._process != this_process()
         ):  # and `_start_lock` may be held by a thread that this process never had
             return False
         with self._start_lock:

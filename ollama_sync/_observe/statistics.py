@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 
 from ollama_sync._hub import Cancelled, End, Failed, Hub, get_ident, new_waiter, shared_hub
+from ollama_sync._process import Process, this_process
 
 # Seconds that a hub which does not answer is waited for.
 _LONGEST_LAG = 1.0
@@ -124,13 +124,13 @@ class Totals:
 
     def __init__(self) -> None:
         # Each with its process: a forked child has the parent's calls here, which it does not run.
-        self._running: dict[int, int] = {}
+        self._running: dict[int, Process] = {}
         self._finished = self._failed = self._cancelled = self._retried = 0
         self._parts = self._bytes = 0
 
     def began(self, call: int) -> None:
         """Note a call under way. The caller's thread."""
-        self._running[call] = os.getpid()
+        self._running[call] = this_process()
 
     def retried(self) -> None:
         """Note that a call is tried again."""
@@ -151,7 +151,7 @@ class Totals:
     def snapshot(self, connections: int) -> ClientStatistics:
         """Return the numbers. Any thread."""
         return ClientStatistics(
-            list(self._running.values()).count(os.getpid()),
+            list(self._running.values()).count(this_process()),
             self._finished,
             self._failed,
             self._cancelled,

@@ -9,7 +9,6 @@ Runs on the caller's thread, whichever that is at the moment; one at a time, whi
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from itertools import takewhile
@@ -17,6 +16,7 @@ from typing import Any
 
 from ollama_sync._call.exchange import Exchange
 from ollama_sync._hub import End, Failed, Finished, allocate_lock, new_waiter
+from ollama_sync._process import this_process
 from ollama_sync._stream.kinds import StreamKind
 from ollama_sync._wire import error_line, loads_block
 from ollama_sync.errors import (
@@ -50,7 +50,7 @@ class Reader:
         self._channel = exchange.channel
         self._kind = kind
         self._view = view
-        self._pid = os.getpid()
+        self._process = this_process()
         self._busy = allocate_lock()
         self._rest = b""  # taken from the channel, not decoded
         self._ready: list[Part] = []  # decoded for `read_one`; handed over up to _position
@@ -124,7 +124,7 @@ class Reader:
             ClosedError: the stream was closed.
             ForkedError: the stream belongs to the parent process.
         """
-        if self._pid != os.getpid():
+        if self._process != this_process():
             raise ForkedError(
                 f"{self.exchange.tried}: this stream belongs to the parent process, whose hub does not run "
                 "in a forked child; make the call in the child"
@@ -188,7 +188,7 @@ class Reader:
     @property
     def is_abandonable(self) -> bool:
         """Whether nobody loses anything if it is dropped now: it is over, or its terminal part was handed over."""
-        if self._pid != os.getpid():  # a child drops its copy of the parent's
+        if self._process != this_process():  # a child drops its copy of the parent's
             return True
         return self.done or (self._complete and not self._is_holding)
 

@@ -29,6 +29,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
+from ollama_sync._process import Process, this_process
 from ollama_sync._transport.response import GreenResponse, hang_up
 from ollama_sync._transport.wire import PlainSocket, TlsSocket, current_progress
 
@@ -60,7 +61,7 @@ class _Green(HTTPConnection):
     _has_served = False  # a request, since it was connected
     _is_cut = False  # the latest request could not be written whole
     _latest: http.client.HTTPResponse | None = None
-    _connected_by = 0  # the process
+    _connected_by: Process | None = None
 
     def response_class(self, *args: Any, **kwargs: Any) -> http.client.HTTPResponse:  # type: ignore[override] # http.client only calls it
         """Make http.client's response, and remember it while it is not yet handed over."""
@@ -76,7 +77,7 @@ class _Green(HTTPConnection):
             raise NewConnectionError(self, f"cannot connect: {error}") from error
 
     def connect(self) -> None:
-        self._connected_by = os.getpid()
+        self._connected_by = this_process()
         super().connect()
         self._has_served = self._is_cut = False
         progress = current_progress.get()
@@ -122,7 +123,7 @@ class _Green(HTTPConnection):
         # Whatever fails, urllib3 closes here; later nobody can hang up any more. Where a reply ends by its connection,
         # http.client closes as soon as it has the headers: the response then reads on from the same socket.
         # A forked child closes its copies when it ends: the parent, whose connection it is, may be using it.
-        if not self._is_handing_over and self._connected_by == os.getpid():
+        if not self._is_handing_over and self._connected_by == this_process():
             hang_up(self.sock)
         super().close()
 

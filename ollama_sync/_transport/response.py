@@ -6,9 +6,10 @@ Runs on the hub.
 from __future__ import annotations
 
 import http.client
-import os
 import socket as native_socket
 from typing import Any
+
+from ollama_sync._process import this_process
 
 # Of all heads of one reply together. Servers and proxies accept some 8 to 64 KiB.
 _MAX_HEAD_LINES = 512
@@ -37,7 +38,7 @@ class GreenResponse(http.client.HTTPResponse):
 
     def __init__(self, sock: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self._connected_by = os.getpid()
+        self._connected_by = this_process()
         self._peer = sock
         # From here on, and not in `begin`: of a proxy's answer to CONNECT the head alone is read, by `_read_status`.
         self._source: Any = self.fp
@@ -57,7 +58,7 @@ class GreenResponse(http.client.HTTPResponse):
 
     def close(self) -> None:
         # Until the head has been read it is neither true nor false: a proxy's answer to CONNECT stays so.
-        if self.will_close is True and self._connected_by == os.getpid():
+        if self.will_close is True and self._connected_by == this_process():
             hang_up(self._peer)
         super().close()
 

@@ -10,7 +10,6 @@ the proxy settings of the environment, and looking at every header. `send` and `
 from __future__ import annotations
 
 import base64
-import os
 import ssl
 import sys
 from collections.abc import Mapping
@@ -18,11 +17,13 @@ from functools import cache, lru_cache, partial
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+import gevent
 import requests
 from requests.exceptions import RequestException
 from requests.utils import get_environ_proxies
 
 from ollama_sync._config import Host, check_headers
+from ollama_sync._process import this_process
 from ollama_sync._transport.blobs import Blob
 from ollama_sync._transport.green import GreenAdapter, make_tls_context
 from ollama_sync._transport.send import Reply, send_request
@@ -33,8 +34,8 @@ from ollama_sync.errors import ClosedError, ConnectError, RequestError
 
 _USER_AGENT = f"ollama_sync/{__version__} ({sys.platform}) Python/{sys.version.split()[0]}"
 
-# Adapters of the parent process, kept so that no finalizer touches sockets whose loop is the parent's.
-_abandoned: list[GreenAdapter] = []
+# Those of the parent process or of a hub that has failed, kept so that no finalizer touches sockets whose loop is not ours.
+_abandoned: list[_Connections] = []
 
 
 # More than there are; those of uploads, which name their file, come and go.
@@ -93,7 +94,7 @@ class Transport:
         self._tls_context = cache(partial(_tls_context, verify, cert))
         if host.scheme == "https" or verify is not True or cert is not None:
             self._tls_context()
-        self._connections: tuple[int, GreenAdapter] | None = None
+        self._connections: _Connections | None = None
         self._closed = False
         self._running: set[Call] = set()
         self._retired = False
@@ -131,8 +132,8 @@ class Transport:
     @property
     def kept_connections(self) -> int:
         """How many open connections wait for the next call. Any thread."""
-        process, adapter = self._connections or (0, None)
-        return 0 if adapter is None or process != os.getpid() else adapter.kept
+        kept = self._connections
+        return kept.adapter.kept if kept is not None and kept.process == this_process() else 0
 
     def send(self, request: requests.PreparedRequest, progress: Progress) -> Reply:
         """Send and return a reply whose headers have come. Runs on the hub, in a greenlet of its own.
@@ -187,17 +188,30 @@ class Transport:
         self._close_connections()
 
     def _close_connections(self) -> None:
-        if self._connections is not None and self._connections[0] == os.getpid():
-            self._connections[1].close()
+        if self._connections is not None and self._connections.are_ours:
+            self._connections.adapter.close()
             self._connections = None
 
     def _adapter(self) -> GreenAdapter:
-        pid = os.getpid()
-        if self._connections is None or self._connections[0] != pid:
-            if self._connections is not None:  # a fork lies between: its sockets are the parent's
-                _abandoned.append(self._connections[1])
-            self._connections = pid, GreenAdapter(self._tls_context, self.host.socket_path)
-        return self._connections[1]
+        if self._connections is None or not self._connections.are_ours:
+            if self._connections is not None:
+                _abandoned.append(self._connections)
+            self._connections = _Connections(GreenAdapter(self._tls_context, self.host.socket_path))
+        return self._connections.adapter
+
+
+class _Connections:
+    """What was connected in one process, by one loop. After a fork, or with another hub, they are not ours."""
+
+    def __init__(self, adapter: GreenAdapter) -> None:
+        self.adapter = adapter
+        self.process = this_process()
+        self._hub = gevent.get_hub()
+
+    @property
+    def are_ours(self) -> bool:
+        """Whether they may be used now. Runs on the hub."""
+        return self.process == this_process() and self._hub is gevent.get_hub()
 
 
 class _SocketWatch:

@@ -330,7 +330,7 @@ def test_what_fails_before_the_hub_has_it_is_told_all_the_same(
     seen = Seen()
     with Client(server.url, observe=seen) as client:
         client.version()
-        monkeypatch.setattr(shared_hub(), "_pid", -1)
+        monkeypatch.setattr(shared_hub(), "_process", None)
         with pytest.raises(ForkedError):
             client.version()
         monkeypatch.undo()

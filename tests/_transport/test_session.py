@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from ollama_sync._hub import registry, shared_hub
+from ollama_sync._process import this_process
 from ollama_sync._transport import session
 from ollama_sync.errors import ClosedError, RequestError
 from ollama_sync.testing import MockOllama, chunk, end, head, reply
@@ -180,20 +181,21 @@ def test_a_forked_child_leaves_the_parents_connections_alone(
         server.script([head(), chunk({"n": 1}), end()])
     road.read(road.send(transport, JSON, seen))
     pid = os.getpid()
-    monkeypatch.setitem(registry._shared, pid + 1, shared_hub())  # one hub stands for both
+    child = (this_process()[0], pid + 1)
+    monkeypatch.setitem(registry._shared, child, shared_hub())  # one hub stands for both
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
-    shared_hub()._pid = pid + 1
+    shared_hub()._process = this_process()
     try:
         road.read(road.send(transport, JSON, seen))
         shared_hub().call(transport.close)
     finally:
         monkeypatch.setattr(os, "getpid", lambda: pid)
-        shared_hub()._pid = pid
+        shared_hub()._process = this_process()
     first, second = seen.sockets
     assert first is not second
     assert (first.fileno() > 0, second.fileno()) == (True, -1)
     (parents,) = session._abandoned
-    shared_hub().call(parents.close)
+    shared_hub().call(parents.adapter.close)
 
 
 def test_the_certificates_are_read_on_the_callers_thread(
