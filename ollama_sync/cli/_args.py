@@ -32,20 +32,31 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **settings)
 
     def read(self, words: Sequence[str], into: argparse.Namespace) -> argparse.Namespace:
-        """Return what the words mean, added to `into`.
+        """Return what the words mean, added to `into`. Options may stand between the other words.
 
         Raises:
             SystemExit: 2, they are wrong, and stderr has said why; 0, help or a version was asked for, and shown.
         """
-        args, strange = self.parse_known_args(self._with_values(words), into)
-        if strange:
-            self.error(f"no such argument: {' '.join(strange)}{self._remedy(strange[0])}")
-        return args
+        # Before Python 3.12.8 the plain way gives an optional word up as soon as an option stands before it.
+        return self._all_known(*self.parse_known_intermixed_args(self._with_values(words), into))
+
+    def read_first(self, words: Sequence[str], into: argparse.Namespace) -> argparse.Namespace:
+        """Return what the words up to the command mean, added to `into`, with the command and all that follows it.
+
+        Raises:
+            SystemExit: as `read`.
+        """
+        return self._all_known(*self.parse_known_args(self._with_values(words), into))
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong, and leave with 2. A word of the user's is shown without what would move the cursor."""
         self.print_usage(sys.stderr)
         self.exit(2, f"{self.prog}: error: {visible(message)}\n")
+
+    def _all_known(self, args: argparse.Namespace, strange: list[str]) -> argparse.Namespace:
+        if strange:
+            self.error(f"no such argument: {' '.join(strange)}{self._remedy(strange[0])}")
+        return args
 
     def _with_values(self, words: Sequence[str]) -> list[str]:
         """Tie each value that begins with a dash to its option by "=": argparse would take it for an option."""
@@ -82,7 +93,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
         SystemExit: 2, wrong arguments, which stderr explains; 0, help or version were asked for, and shown.
     """
     root = _root()
-    args = root.read(sys.argv[1:] if argv is None else argv, argparse.Namespace())
+    args = root.read_first(sys.argv[1:] if argv is None else argv, argparse.Namespace())
     word, *words = args.words
     name = command_named(word)
     if name is None:

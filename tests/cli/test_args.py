@@ -140,6 +140,13 @@ def test_a_value_may_begin_with_a_dash(words: list[str]) -> None:
     assert (args.keep_alive, args.prompt) == ("-5m", "-what?")
 
 
+def test_options_may_stand_between_the_words() -> None:
+    """What is asked may come before or behind an option, also where it could have been left out."""
+    for words in (["m", "hi", "--system", "s"], ["m", "--system", "s", "hi"]):
+        args = parse(["chat", *words])
+        assert (args.model, args.prompt, args.system) == ("m", "hi", "s")
+
+
 @pytest.mark.parametrize(
     ("alias", "name"), [("run", "chat"), ("rm", "delete"), ("cp", "copy"), ("ls", "list")]
 )
