@@ -41,17 +41,19 @@ def answers_from(path: str | os.PathLike[str]) -> Handler:
 
     Example:
         >>> import tempfile
-        >>> from ollama_sync import Client
+        >>> from ollama_sync import Client, ResponseError
         >>> from ollama_sync.testing import MockOllama
         >>> file = Path(tempfile.mkdtemp(), "answers.jsonl")
         >>> _ = file.write_text('"Hello there"\n{"status": 503, "error": "server busy"}\n')
         >>> with MockOllama() as server, Client(server.url) as client:
         ...     server.on("POST", "/api/generate", answers_from(file))
-        ...     print([part.response for part in client.generate("llama3.2", "hi", stream=True)])
-        ...     client.generate("llama3.2", "hi")
-        Traceback (most recent call last):
-        ...
-        ollama_sync.errors.ResponseError: server busy (status code: 503)
+        ...     [part.response for part in client.generate("llama3.2", "hi", stream=True)]
+        ...     try:
+        ...         client.generate("llama3.2", "hi")
+        ...     except ResponseError as error:
+        ...         error.status_code, error.error
+        ['Hello', ' there', '']
+        (503, 'server busy')
     """
     lines = Path(path).read_bytes().splitlines()
     steps = [_step(line, f"{path}, line {n}") for n, line in enumerate(lines, 1) if line.strip()]
