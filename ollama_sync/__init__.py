@@ -57,7 +57,8 @@ if TYPE_CHECKING:
     from ollama_sync._policies import BatchPolicy, Timeout
     from ollama_sync._stream.merge import Merge, merge
     from ollama_sync._stream.progress import LayerProgress, Progress
-    from ollama_sync._stream.stream import Stream, StreamStats
+    from ollama_sync._stream.stats import StreamStats
+    from ollama_sync._stream.stream import Stream
     from ollama_sync._version import __version__
     from ollama_sync.errors import (
         ClosedError,
@@ -162,7 +163,8 @@ _HOMES = {
     "_policies": ("BatchPolicy", "Timeout"),
     "_stream.merge": ("Merge", "merge"),
     "_stream.progress": ("LayerProgress", "Progress"),
-    "_stream.stream": ("Stream", "StreamStats"),
+    "_stream.stats": ("StreamStats",),
+    "_stream.stream": ("Stream",),
     "_version": ("__version__",),
     "errors": (
         "ClosedError",

@@ -48,6 +48,10 @@ def look() -> None:
         clocks.ring()
 
 
+def _nobody(_: WaitTimeout) -> None:
+    """Stand in for whom to tell when nothing is to ring any more."""
+
+
 class Clocks:
     """Watches one call, from its start until `stop`.
 
@@ -65,7 +69,7 @@ class Clocks:
         self._hub = hub
         self._timeout = timeout
         self._tried = tried
-        self._on_expired = on_expired
+        self._on_expired: Callable[[WaitTimeout], object] = on_expired
         self._connected: float | None = None
         self._sent: float | None = None
         self._active: float | None = None
@@ -147,6 +151,7 @@ class Clocks:
     def stop(self) -> None:
         """Let nothing ring any more."""
         self._stopped = True
+        self._on_expired = _nobody  # which would keep the call alive as long as its clocks
         self._drop_timer()
 
     def _drop_timer(self) -> None:

@@ -1,25 +1,30 @@
-"""One call's life: joins hub, transport, wire and policy.
+"""One call's life: sends the request, has the reply pumped to the caller, and decides how it ends.
 
-`start`, `cancel` and what reads may run on any thread; everything else runs on the hub, in the greenlet of the call or
-in a callback of the loop. There is one road to each end, `_finish`, and the first to take it decides:
+`start`, `receive`, `cancel` and `fail` run on any thread; everything else runs on the hub, in the greenlet of the call or
+in a callback of the loop. There is one way to each end, `_finish`, and the first to take it decides:
 
-    finished    the body was read to its end
-    failed      an error of the tree: refused, cut short, a clock ran out
+    finished    the reply is whole
+    failed      an error of the tree: refused, cut short, an error line, a clock ran out
     cancelled   the caller asked for it, or the hub ends
 
-    hub writes      everything but what `__init__` sets
+    any thread writes    is_cancelled (set once)
+    hub writes           everything else but what `__init__` sets
 """
 
 from __future__ import annotations
 
+import logging
 import time
+import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ollama_sync._call.clocks import Clocks
-from ollama_sync._call.retries import Attempts, Retry
+from ollama_sync._call.pump import Pump
+from ollama_sync._call.retries import Attempts
+from ollama_sync._call.settings import Settings
 from ollama_sync._call.turns import Turns
 from ollama_sync._hub import (
     CANCELLED,
@@ -34,13 +39,13 @@ from ollama_sync._hub import (
     Waiter,
     new_waiter,
 )
-from ollama_sync._observe.counters import Counts, Tally
-from ollama_sync._policies import BatchPolicy, Timeout
-from ollama_sync._wire import BadFraming, LineFramer, WholeBody, loads
+from ollama_sync._observe.counters import Counters, Counts
+from ollama_sync._wire import LineFramer, WholeBody
 from ollama_sync.errors import (
     ClosedError,
     ConnectError,
     ConnectTimeout,
+    ErrorLine,
     HubError,
     OllamaError,
     ResponseError,
@@ -49,33 +54,13 @@ from ollama_sync.errors import (
 )
 
 if TYPE_CHECKING:
-    from ollama_sync._observe.observer import Watch
+    from ollama_sync._observe.observer import CallObserver
     from ollama_sync._transport import PreparedRequest, Reply, Transport
 
-# Bytes; a longer line without its newline is not looked at on the hub, where decoding it would hold up the others.
-_LONGEST_LAST_WORD = 1024 * 1024
+log = logging.getLogger("ollama_sync.call")
 
 # Seconds between two calls of `tick`.
 _TICK = 0.1
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How an exchange is to run.
-
-    Args:
-        timeout: its clocks, with every default filled in.
-        batch: when what has arrived is released.
-        max_buffered: bytes that may wait for the caller before reading pauses.
-        retries: how often it may be tried again, and when.
-        safe: whether it may be tried again when the server had begun to work on it.
-    """
-
-    timeout: Timeout
-    batch: BatchPolicy
-    max_buffered: int
-    retries: Retry
-    safe: bool
 
 
 class Exchange:
@@ -87,7 +72,7 @@ class Exchange:
         request: of `transport.prepare`.
         framer: cuts the body into what the caller is given.
         settings: how it is to run.
-        watch: told what becomes of it, if anybody looks.
+        observer: told what becomes of it.
     """
 
     def __init__(
@@ -97,31 +82,29 @@ class Exchange:
         request: PreparedRequest,
         framer: LineFramer | WholeBody,
         settings: Settings,
-        watch: Watch | None = None,
+        observer: CallObserver,
     ) -> None:
         self.tried = transport.describe(request)
         self.channel = Channel(settings.max_buffered, self._caller_took)
+        self.is_cancelled = False  # by the caller; the hub may not know yet
         self._hub = hub
         self._transport = transport
         self._request = request
-        self._framer = framer
-        self._settings = settings
-        self._watch = watch
-        # For what comes with each block, which as a rule nobody looks at.
-        self._onlooker = watch if watch is not None and watch.is_on else None
+        self._observer = observer
         self._job: Any = None
-        self._drained: Any = None
+        self._reply: Reply | None = None
+        self._is_ending = False
+        self._counters = Counters(time.monotonic())
         self._clocks = Clocks(hub, settings.timeout, self.tried, self._expired)
+        self._turns = Turns(hub)
+        self._pump = Pump(
+            *(hub, self.channel, framer, settings, self._clocks, self._counters),
+            *(observer if observer.sees_blocks else None, self.tried),
+        )
         # Sending.
         self._attempts = Attempts(settings.retries, str(request.method), safe=settings.safe)
         self._is_connecting = False
         self._connected_late: ConnectTimeout | None = None
-        self._tally = Tally(time.monotonic())
-        # Batching.
-        self._pending = 0
-        self._released_at = float("-inf")
-        self._release_timer: Any = None
-        self._turns = Turns(hub)
 
     # Any thread.
 
@@ -133,34 +116,13 @@ class Exchange:
         Raises:
             OllamaError: it has failed already.
         """
-        waiter = new_waiter()
         channel = self.channel
-        self.listen(waiter)
+        self._submit(attrgetter("is_open"))
         try:
-            if self._watch is not None:
-                self._watch.began()
-            # The caller learns of an end also if the hub ends before `_run` can begin.
-            self._hub.submit(self._run, on_end=partial(self._finish, CANCELLED))
-            while not channel.is_open:
-                waiter.wait(None)
-        except BaseException as error:
-            if not self._hub.call_soon(self._abort, CANCELLED):
-                # The hub does not run, so nobody else ends it, and nobody is to be woken by it.
-                channel.unlisten()
-                self._finish(Failed(error) if isinstance(error, OllamaError) else CANCELLED)
-            raise
+            if isinstance(channel.ended, Failed) and not channel.buffered:
+                raise channel.ended.error
         finally:
-            channel.unlisten()
-        if isinstance(channel.ended, Failed) and not channel.buffered:
-            raise channel.ended.error
-
-    def listen(self, waiter: Waiter) -> None:
-        """Have `waiter` woken when there is something to take, until `channel.unlisten`. The caller's thread."""
-        self.channel.listen(partial(self._hub.wake, waiter))
-
-    def cancel(self) -> None:
-        """End it: what had arrived is still delivered. Any thread, also a finalizer; never blocks."""
-        self._hub.call_soon(self._abort, CANCELLED)
+            del self, channel  # the error holds this frame, which would hold the error
 
     def receive(self, tick: Callable[[], object] | None = None) -> bytes:
         """Send, and return the whole reply when it is complete. For an exchange with a `WholeBody`.
@@ -173,30 +135,66 @@ class Exchange:
         Raises:
             OllamaError: it failed or was cancelled.
         """
-        waiter = new_waiter()
         channel = self.channel
+        self._submit(attrgetter("ended"), tick)
         try:
-            self.start()
-            self.listen(waiter)
-            while channel.ended is None:
-                waiter.wait(None if tick is None else _TICK)
-                if tick is not None:
-                    tick()
-        except BaseException:
-            self.cancel()
-            raise
+            if isinstance(channel.ended, Failed):
+                raise channel.ended.error
+            if isinstance(channel.ended, Cancelled):
+                raise ClosedError(
+                    f"{self.tried}: the client was closed before the reply was complete"
+                )
+            return b"".join([block.lines for block in channel.look_arrived()])
         finally:
-            channel.unlisten()
-        if isinstance(channel.ended, Failed):
-            raise channel.ended.error
-        if isinstance(channel.ended, Cancelled):
-            raise ClosedError(f"{self.tried}: the client was closed before the reply was complete")
-        return channel.take_released() or b""
+            del self, channel  # as above
+
+    def listen(self, waiter: Waiter) -> None:
+        """Have `waiter` woken when there is something to take, until `channel.unlisten`. The caller's thread."""
+        self.channel.listen(partial(self._hub.wake, waiter))
+
+    def cancel(self) -> None:
+        """End it: what had arrived is still delivered. Any thread, also a finalizer; never blocks."""
+        self.is_cancelled = True
+        self._hub.call_soon(self._abort, CANCELLED)
+
+    def fail(self, error: OllamaError) -> None:
+        """End it by what the caller found wrong with a line. Any thread; never blocks."""
+        self._hub.call_soon(self._abort, Failed(error))
 
     @property
     def counts(self) -> Counts:
         """What has arrived so far. Each number is right, though some may be a moment younger than others."""
-        return self._tally.counts(self.channel.buffered)
+        return self._counters.counts(self.channel.buffered)
+
+    def _submit(
+        self, is_there: Callable[[Channel], object], tick: Callable[[], object] | None = None
+    ) -> None:
+        """Have the hub run it, and wait until the channel is there."""
+        waiter = new_waiter()
+        hub, channel = self._hub, self.channel
+
+        def tell() -> None:
+            if is_there(channel):
+                hub.wake(waiter)
+
+        channel.listen(tell)
+        try:
+            self._observer.began()
+            # The caller learns of an end also if the hub ends before `_run` can begin.
+            hub.submit(self._run, on_end=partial(self._finish, CANCELLED))
+            while not is_there(channel):
+                waiter.wait(None if tick is None else _TICK)
+                if tick is not None:
+                    tick()
+        except BaseException as error:
+            self.is_cancelled = True
+            if not hub.call_soon(self._abort, CANCELLED):
+                # The hub does not run, so nobody else ends it, and nobody is to be woken by it.
+                channel.unlisten()
+                self._finish(Failed(error) if isinstance(error, OllamaError) else CANCELLED)
+            raise
+        finally:
+            channel.unlisten()
 
     # The hub, told by the transport.
 
@@ -205,8 +203,7 @@ class Exchange:
         self._is_connecting = False
         self._attempts.connected(kept=kept)
         self._clocks.connected()
-        if self._watch is not None:
-            self._watch.connected(kept=kept)
+        self._observer.connected(kept=kept)
 
     def sent(self) -> None:
         """Note that the request is on the wire: the call returns to its caller."""
@@ -225,36 +222,56 @@ class Exchange:
     # The hub, in the greenlet of the call.
 
     def _run(self) -> None:
-        if self.channel.ended is not None:  # cancelled before its turn came
+        if self._is_ending:  # cancelled before its turn came
             return
-        reply = None
+        end: End | None = None
         try:
             self._job = self._hub.this_job()
             self._transport.began(self)
+            end = self._outcome()
+            if isinstance(end, Failed):
+                _clear_frames(end.error)
+            self._finish(end)
+        finally:
+            try:
+                if self._reply is not None:
+                    self._reply.close()
+            finally:
+                self._reply = None
+                self._transport.ended(self)
+                del self, end  # an error's traceback leads back to this frame, too
+
+    def _outcome(self) -> End:
+        """Send the request and have the reply pumped; return how that ended."""
+        try:
             self._clocks.arm()
-            reply = self._send()
+            self._reply = self._send()
             self.channel.open()
-            self._read(reply)
-            self._finish(FINISHED)
+            self._pump.read(self._reply)
         except Killed:
-            self._finish(CANCELLED)
-        except StreamBroken as error:
-            self._put_whole_rest()
-            self._finish(Failed(error))
+            return CANCELLED
         except OllamaError as error:
-            self._finish(Failed(error))
+            return self._end_by(error)
         except BaseException as error:  # noqa: BLE001 - it is raised at the caller's, who waits for an end
             bug = HubError(
                 f"{self.tried}: {type(error).__name__} in the hub: {error}; please report it"
             )
             bug.__cause__ = error
-            self._finish(Failed(bug))
-        finally:
+            return Failed(bug)
+        return FINISHED
+
+    def _end_by(self, error: OllamaError) -> End:
+        """Return the end that `error` makes: behind the final part nothing is missing, and an error line says more."""
+        if isinstance(error, ErrorLine):
+            return Failed(error)
+        if isinstance(error, StreamBroken):
             try:
-                if reply is not None:
-                    reply.close()
-            finally:
-                self._transport.ended(self)
+                self._pump.put_rest()
+            except ErrorLine as line:
+                return Failed(line)
+        if isinstance(error, (StreamBroken, WaitTimeout)) and self._pump.is_complete:
+            return FINISHED
+        return Failed(error)
 
     def _send(self) -> Reply:
         """Send, and send again as long as that may help and can do no harm."""
@@ -266,6 +283,7 @@ class Exchange:
                 if wait is None:
                     raise
                 self._retrying(error, wait)
+                _clear_frames(error)
             # Out here, so that the next error is not told as one that came while this one was handled. No wait lets the others
             # have their turn, too: a refused connection may not have waited for anything.
             HubEvent().wait(wait)
@@ -285,80 +303,19 @@ class Exchange:
     def _retrying(self, error: OllamaError, wait: float) -> None:
         """Note that an attempt has failed by `error`, and that another begins in `wait` seconds."""
         self._clocks.repeat(wait)
-        if self._watch is not None:
-            self._watch.retrying(self._attempts.count - 1, error, wait)
-
-    def _read(self, reply: Reply) -> None:
-        try:
-            while data := reply.read():
-                self._clocks.arrived()
-                self._tally.add_bytes(len(data))
-                self._put(self._framer.feed(data))
-                if self.channel.is_full:
-                    self._wait_for_caller()
-            self._put(self._framer.close())
-        except BadFraming as error:
-            raise StreamBroken(f"{self.tried}: {error}") from error
-
-    def _put(self, block: bytes) -> None:
-        """Hand a block of whole lines on, and release it now or when its time has come."""
-        # It may have been aborted since: what is read in the same round of the loop, before the kill, is too late.
-        if not block or self.channel.ended is not None:
-            return
-        now = time.monotonic()
-        parts = block.count(b"\n")
-        self._tally.add_parts(parts, now)
-        self.channel.put(block)
-        if self._onlooker is not None:
-            self._onlooker.put(block, parts)
-        self._pending += parts
-        due = self._settings.batch.due(self._pending, now - self._released_at)
-        if due <= 0:
-            self._release()
-        elif self._release_timer is None:
-            self._release_timer = self._hub.call_later(due, self._release)
-
-    def _release(self) -> None:
-        self._pending = 0
-        self._released_at = time.monotonic()
-        if self._release_timer is not None:
-            self._release_timer.close()
-            self._release_timer = None
-        self.channel.release()
-        if self._onlooker is not None:
-            self._onlooker.released()
-
-    def _put_whole_rest(self) -> None:
-        """Deliver a last line that lacks only its newline: an error line just before the end looks like that."""
-        if isinstance(self._framer, LineFramer):
-            rest = self._framer.close()
-            if len(rest) <= _LONGEST_LAST_WORD and rest.endswith(b"}\n") and _is_json(rest):
-                self._put(rest)
-
-    def _wait_for_caller(self) -> None:
-        """Stop reading until the caller has taken half of what is buffered. TCP then slows the server down."""
-        self._release()
-        self._drained = HubEvent()
-        if self.channel.pause():
-            self._clocks.pause()
-            self._drained.wait()
-            self._clocks.resume()
-            self.channel.resume()
+        self._observer.retrying(self._attempts.count - 1, error, wait)
 
     def _caller_took(self) -> None:
         """Run by the caller's thread when the channel has fallen below half."""
-        self._hub.call_soon(self._resume)
+        self._hub.call_soon(self._pump.resume)
 
     # The hub, in callbacks of the loop.
-
-    def _resume(self) -> None:
-        self._drained.set()
 
     def _expired(self, error: WaitTimeout) -> None:
         if isinstance(error, ConnectTimeout):
             self._hub.call_at_round_end(partial(self._stop_connecting, error))
         else:
-            self._abort(Failed(error))
+            self._abort(self._end_by(error))
 
     def _stop_connecting(self, error: ConnectTimeout) -> None:
         """Have the attempt fail by `error`, unless it has been connected, or has ended, in the same round of the loop."""
@@ -369,31 +326,44 @@ class Exchange:
     def _abort(self, end: End) -> None:
         """End it from outside its greenlet, whatever that is waiting for."""
         if self.channel.ended is None:
+            job = self._job
             self._finish(end)
-            if self._job is not None:
-                self._hub.kill(self._job)
+            if job is not None:
+                self._hub.kill(job)
 
     def _finish(self, end: End) -> None:
-        if self.channel.ended is None:
-            now = time.monotonic()
-            self._tally.end(now)
+        """Tell everybody of the end, the caller last. The first end counts."""
+        if self._is_ending:  # or has ended; a hook that waits lets others come here
+            return
+        self._is_ending = True
+        try:
+            self._pump.stop()
             self._clocks.stop()
+            now = time.monotonic()
+            self._counters.end(now)
             if isinstance(end, Failed):
                 end.error.attempts = self._attempts.count
-                end.error.elapsed = now - self._tally.started
-            if self._release_timer is not None:
-                self._release_timer.close()
-                self._release_timer = None
-            if self._watch is not None:
-                # Before the caller learns of it, who may look at the statistics next.
-                self._watch.ended(end, self.counts)
+                end.error.elapsed = now - self._counters.started
+            # Before the caller learns of it, who may look at the statistics next.
+            self._observer.ended(end, self.counts)
+        except Exception:
+            log.exception("%s: what is told of its end failed; please report it", self.tried)
+        finally:
+            # Whatever was raised above, the caller learns of the end.
+            self._job = None
             self.channel.end(end)
 
 
-def _is_json(line: bytes) -> bool:
-    """Whether a line was cut behind its end, and not behind a brace within it."""
-    try:
-        loads(line)
-    except ValueError:
-        return False
-    return True
+def _clear_frames(error: BaseException) -> None:
+    """Drop the locals of the frames that `error` passed through, all on the hub and over by now.
+
+    They hold the call, whose channel holds the error: a cycle, which would keep the reply until a garbage collection.
+    """
+    seen: set[int] = set()
+    left: list[BaseException | None] = [error]
+    while left:
+        one = left.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            traceback.clear_frames(one.__traceback__)
+            left += [one.__cause__, one.__context__]

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ssl
 import weakref
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ollama_sync._call.exchange import Exchange, Settings
+from ollama_sync._call.exchange import Exchange
 from ollama_sync._call.retries import Retry, policy_of
+from ollama_sync._call.settings import Settings
 from ollama_sync._client import arguments
 from ollama_sync._client.endpoints import Endpoint
 from ollama_sync._client.verbs import (
@@ -28,7 +29,7 @@ from ollama_sync._client.verbs import (
 from ollama_sync._config import api_key_for, check_headers, environment, parse_host
 from ollama_sync._hub import shared_hub
 from ollama_sync._observe.hooks import Hooks
-from ollama_sync._observe.observer import Watch
+from ollama_sync._observe.observer import observe as observer_of
 from ollama_sync._observe.statistics import ClientStatistics, Totals
 from ollama_sync._policies import BatchPolicy, Timeout
 from ollama_sync._stream.stream import Stream
@@ -210,17 +211,21 @@ class Client:
     ) -> Stream[T]:
         assert endpoint.stream is not None
         request = self._transport.prepare(endpoint.method, endpoint.path, body, _NDJSON)
-        timeout = endpoint.stream.timeout
-        exchange = self._exchange(self._transport, endpoint, request, LineFramer(), timeout)
+        kind = endpoint.stream
+        exchange = self._exchange(
+            *(self._transport, endpoint, request),
+            *(LineFramer(), kind.timeout, kind.is_final),
+        )
         # Made before it is needed: should Ctrl-C come between the start and the caller, the stream is dropped, and cancels.
         stream = Stream(
-            *(endpoint.verb, endpoint.stream, endpoint.reply),
+            *(endpoint.verb, kind, endpoint.reply),
             *(exchange, self._batch.max_size, answer_type),
         )
         try:
             exchange.start()
         except BaseException:
             stream.close()
+            del stream, exchange  # the error holds this frame, which would hold the error
             raise
         return stream
 
@@ -231,15 +236,15 @@ class Client:
         self, endpoint: Endpoint[StatusResponse], blob: Blob, on_progress: OnProgress | None
     ) -> None:
         request = self._transport.prepare(endpoint.method, endpoint.path, blob, _JSON)
-        exchange = self._exchange(self._transport, endpoint, request, WholeBody(), endpoint.timeout)
-        if on_progress is None:
-            exchange.receive()
-            return
 
         def tell() -> None:
-            on_progress("uploading", min(getattr(request.body, "sent", 0), blob.size), blob.size)
+            if on_progress is not None:
+                sent = min(getattr(request.body, "sent", 0), blob.size)
+                on_progress("uploading", sent, blob.size)
 
-        exchange.receive(tell)
+        self._exchange(self._transport, endpoint, request, WholeBody(), endpoint.timeout).receive(
+            None if on_progress is None else tell
+        )
 
     def _answer(self, endpoint: Endpoint[A], body: bytes, answer_type: Any) -> A:
         assert endpoint.stream is not None
@@ -267,11 +272,13 @@ class Client:
 
     def _reply_from(self, transport: Transport, endpoint: Endpoint[T], body: bytes | None) -> T:
         request = transport.prepare(endpoint.method, endpoint.path, body, _JSON)
-        exchange = self._exchange(transport, endpoint, request, WholeBody(), endpoint.timeout)
-        answer = exchange.receive()
+        # Without a name here: an error holds this frame, and the exchange the error.
+        answer = self._exchange(
+            transport, endpoint, request, WholeBody(), endpoint.timeout
+        ).receive()
         if endpoint.empty is not None and answer.strip() in (b"", b"null"):
             return endpoint.reply.view(dict(endpoint.empty))
-        tried, shown = exchange.tried, repr(answer[:80])
+        tried, shown = transport.describe(request), repr(answer[:80])
         try:
             parsed = loads(answer)
         except ValueError as error:
@@ -287,6 +294,7 @@ class Client:
         request: PreparedRequest,
         framer: LineFramer | WholeBody,
         timeout: Timeout,
+        is_final: Callable[[dict[str, Any]], bool] | None = None,
     ) -> Exchange:
         tried = transport.describe(request)
         if self._closed:
@@ -297,9 +305,10 @@ class Client:
             self._max_buffered,
             self._retries,
             endpoint.safe,
+            is_final,
         )
         hub = shared_hub()
-        watch = Watch(
+        observer = observer_of(
             hub,
             self._hooks,
             self._totals,
@@ -308,7 +317,7 @@ class Client:
             body=request.body,
             is_stream=isinstance(framer, LineFramer),
         )
-        return Exchange(hub, transport, request, framer, settings, watch)
+        return Exchange(hub, transport, request, framer, settings, observer)
 
 
 def _retire(transport: Transport) -> None:

@@ -7,15 +7,25 @@ requests, HTTP or JSON.
 from gevent.event import Event as HubEvent
 
 from ollama_sync._hub import fork as fork
-from ollama_sync._hub.channel import CANCELLED, FINISHED, Cancelled, Channel, End, Failed, Finished
+from ollama_sync._hub.channel import (
+    CANCELLED,
+    FINISHED,
+    Block,
+    Cancelled,
+    Channel,
+    End,
+    Failed,
+    Finished,
+)
 from ollama_sync._hub.loop import Hub, Killed
-from ollama_sync._hub.native import Lock, allocate_lock, get_ident
+from ollama_sync._hub.native import Lock, allocate_lock, current_greenlet, get_ident
 from ollama_sync._hub.registry import shared_hub
 from ollama_sync._hub.waiter import Waiter, new_waiter
 
 __all__ = [
     "CANCELLED",
     "FINISHED",
+    "Block",
     "Cancelled",
     "Channel",
     "End",
@@ -27,6 +37,7 @@ __all__ = [
     "Lock",
     "Waiter",
     "allocate_lock",
+    "current_greenlet",
     "get_ident",
     "new_waiter",
     "shared_hub",

@@ -1,17 +1,20 @@
 """The buffer from the hub to one caller: the only thing that both sides touch.
 
-The hub puts blocks of bytes in, marks them released, and says once how it ended. The caller takes them out. No lock is
-needed, because every field has one writer and `deque.append` and `popleft` are atomic:
+The hub puts blocks of lines in, marks them released, and says once how it ended. The caller looks at the blocks, and says
+how far it has taken them by one assignment to `taken`, which an interrupt cannot cut in two. Blocks that were taken are
+dropped at the next look. No lock is needed, because every field has one writer, and because `deque.append`, `popleft` and a
+copy of its first items are atomic:
 
-    hub writes      _arrived (append), _bytes_in, _blocks_in, _released, _opened, _end, _paused
-    caller writes   _arrived (popleft), _bytes_out, _blocks_out, _listener
+    hub writes      _blocks (append), arrived, _released, _opened, ended, _paused, _on_drained
+    caller writes   _blocks (popleft), taken, _listener
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TypeAlias
+from itertools import islice
+from typing import NamedTuple, TypeAlias
 
 from ollama_sync.errors import OllamaError
 
@@ -40,39 +43,62 @@ def _nobody() -> None:
     """Stand in for a listener while nobody waits."""
 
 
+class Block(NamedTuple):
+    """Whole lines that came together.
+
+    Args:
+        lines: as they came.
+        parts: how many lines.
+        end: bytes; where in the reply they end.
+    """
+
+    lines: bytes
+    parts: int
+    end: int
+
+    def behind(self, offset: int) -> bytes:
+        """Return the lines that lie behind `offset`, which is in the block or before it."""
+        start = offset - self.end + len(self.lines)
+        return self.lines[start:] if start > 0 else self.lines
+
+
 class Channel:
     """One producer, on the hub; one consumer, anywhere.
 
     Args:
         max_buffered: bytes; at this fill `is_full` turns true and the producer should pause.
-        on_drained: called by the consumer's thread when a paused channel has fallen below half of `max_buffered`.
+        on_drained: called by the consumer's thread when it looks at a paused channel that has fallen below half of
+            `max_buffered`.
+
+    Attributes:
+        arrived: bytes put so far.
+        taken: bytes of them that the consumer has in its hands. The consumer writes it, behind everything that may fail.
+        ended: how it ended, or None. Read it before you look: then nothing can come behind what you see.
     """
 
     __slots__ = (
-        "_arrived",
-        "_blocks_in",
-        "_blocks_out",
-        "_bytes_in",
-        "_bytes_out",
-        "_end",
+        "_blocks",
         "_listener",
         "_max_buffered",
         "_on_drained",
         "_opened",
         "_paused",
         "_released",
+        "arrived",
+        "ended",
+        "taken",
     )
 
     def __init__(self, max_buffered: int, on_drained: Callable[[], object]) -> None:
         self._max_buffered = max_buffered
         self._on_drained = on_drained
-        self._arrived: deque[bytes] = deque()
-        self._bytes_in = self._bytes_out = 0
-        self._blocks_in = self._blocks_out = 0
+        self._blocks: deque[Block] = deque()
+        self.arrived = 0
+        self.taken = 0
         self._released = 0
         self._opened = False
         self._paused = False
-        self._end: End | None = None
+        self.ended: End | None = None
         self._listener: Callable[[], None] = _nobody
 
     # The hub's side.
@@ -83,24 +109,33 @@ class Channel:
             self._opened = True
             self._listener()
 
-    def put(self, block: bytes) -> None:
-        """Add a block, visible to `take_arrived` at once and to `take_released` after `release`."""
-        self._bytes_in += len(block)
-        self._blocks_in += 1
-        self._arrived.append(block)
+    def put(self, lines: bytes, parts: int) -> None:
+        """Add a block, visible to `look_arrived` at once and to `look_released` after `release`.
+
+        Args:
+            lines: not empty.
+            parts: how many lines they are.
+        """
+        end = self.arrived + len(lines)
+        self._blocks.append(Block(lines, parts, end))
+        # Behind the block, so that who sees the number finds the block.
+        self.arrived = end
 
     def release(self) -> None:
         """Hand everything that was put to the caller, and wake it."""
-        if self._released != self._blocks_in:
-            self._released = self._blocks_in
+        if self._released != self.arrived:
+            self._released = self.arrived
             self._listener()
 
     def end(self, end: End) -> None:
         """Release what is left and say how it ended. The first end counts, later ones change nothing."""
-        if self._end is None:
-            self._released = self._blocks_in
+        if self.ended is None:
+            self._released = self.arrived
+            self._on_drained = (
+                _nobody  # which would keep the producer alive as long as the consumer
+            )
             # Last, so that a caller who sees the end also sees every block.
-            self._end = end
+            self.ended = end
             self._listener()
 
     def pause(self) -> bool:
@@ -120,17 +155,17 @@ class Channel:
     @property
     def buffered(self) -> int:
         """Bytes put and not yet taken."""
-        return self._bytes_in - self._bytes_out
+        return self.arrived - self.taken
 
     @property
     def is_full(self) -> bool:
         """Whether the producer should pause."""
-        return self._bytes_in - self._bytes_out >= self._max_buffered
+        return self.arrived - self.taken >= self._max_buffered
 
     # The caller's side.
 
     def listen(self, listener: Callable[[], None]) -> None:
-        """Have the hub call `listener` (on its own thread) at each release and at the end."""
+        """Have the hub call `listener` (on its own thread) when it opens, at each release, and at the end."""
         self._listener = listener
 
     def unlisten(self) -> None:
@@ -140,31 +175,30 @@ class Channel:
     @property
     def is_open(self) -> bool:
         """Whether the call may return to its caller: `open` was called, or it is all over."""
-        return self._opened or self._end is not None
+        return self._opened or self.ended is not None
 
     @property
     def is_ready(self) -> bool:
-        """Whether `take_released` has something, or will never have."""
-        return self._released > self._blocks_out or self._end is not None
+        """Whether `look_released` has something, or will never have."""
+        return self._released > self.taken or self.ended is not None
 
-    @property
-    def ended(self) -> End | None:
-        """How it ended, or None. Read it before you take: then nothing can come after what you took."""
-        return self._end
+    def look_released(self, most: int) -> list[Block]:
+        """Return the oldest released blocks that are not taken whole, at most `most`. Never blocks; takes nothing."""
+        released = self._released
+        return [block for block in self._look(most) if block.end <= released]
 
-    def take_released(self) -> bytes | None:
-        """Return the oldest released block, or None. Never blocks."""
-        # `poll` may have taken more than was released, so this compares counts and not the deque.
-        return self._pop() if self._released > self._blocks_out else None
+    def look_arrived(self) -> list[Block]:
+        """Return every block that is not taken whole, released or not. Never blocks; takes nothing."""
+        return self._look(None)
 
-    def take_arrived(self) -> bytes | None:
-        """Return the oldest block, released or not, or None. Never blocks."""
-        return self._pop() if self._arrived else None
-
-    def _pop(self) -> bytes:
-        block = self._arrived.popleft()
-        self._blocks_out += 1
-        self._bytes_out += len(block)
+    def settle(self) -> None:
+        """Drop what was taken, and let a paused producer go on. Each look does so first; does no harm at any time."""
+        blocks, taken = self._blocks, self.taken
+        while blocks and blocks[0].end <= taken:
+            blocks.popleft()
         if self._paused and self.buffered * 2 < self._max_buffered:
             self._on_drained()
-        return block
+
+    def _look(self, most: int | None) -> list[Block]:
+        self.settle()
+        return list(islice(self._blocks, most))

@@ -320,6 +320,9 @@ class Hub:
             pass  # killed by `stop` or at exit
         except BaseException:  # nothing a job raises may end the hub (SystemExit would)
             log.exception("%s: a job failed; this is a bug, please report it", self._name)
+        finally:
+            # An error that the job has handed on leads back to this frame, and would keep alive what the job belongs to.
+            del job, args
 
     def _close(self) -> bool:
         """Refuse new work; true for the one caller that has a running thread to end."""

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
+import greenlet
 from gevent.monkey import get_original
 
 
@@ -36,6 +37,9 @@ start_new_thread = cast(
 get_ident = cast("Callable[[], int]", get_original("_thread", "get_ident"))
 thread_local = cast("Callable[[], Any]", get_original("_thread", "_local"))
 sleep = cast("Callable[[float], None]", get_original("time", "sleep"))
+
+current_greenlet = greenlet.getcurrent
+"""Who runs now: a greenlet, or the main one of a thread that has no others."""
 
 
 def traced(run: Callable[..., object], *args: object) -> None:

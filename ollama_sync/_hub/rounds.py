@@ -36,7 +36,7 @@ class Rounds:
         self._loop = hub.loop
         # libuv counts in milliseconds, and warns of timers that are shorter.
         self._least = 0.001 if type(self._loop).__module__.startswith("gevent.libuv") else 0.0
-        self._to_wake: list[Waiter] = []
+        self._to_wake: dict[Waiter, None] = {}  # in order, each once
         self._woken: list[Waiter] = []  # those of the latest round
 
     @property
@@ -105,11 +105,11 @@ class Rounds:
         """
         if not self._to_wake:
             self._loop.run_callback(self._wake_all)
-        self._to_wake.append(waiter)
+        self._to_wake[waiter] = None
         if len(self._to_wake) >= _MOST_TO_WAKE:
             self._wake_all()
 
     def _wake_all(self) -> None:
-        self._woken, self._to_wake = self._to_wake, []
+        self._woken, self._to_wake = [*self._to_wake], {}
         for waiter in self._woken:
             waiter.wake()

@@ -18,7 +18,9 @@ from ollama_sync._hub import Cancelled, End, Failed, Hub, Killed
 from ollama_sync._observe.counters import Counts
 from ollama_sync._observe.hooks import Hooks
 from ollama_sync._observe.log import call_log, log_event
-from ollama_sync._wire import error_line, loads
+from ollama_sync._observe.observer import CountingObserver
+from ollama_sync._observe.statistics import Totals
+from ollama_sync._wire import loads
 from ollama_sync.errors import OllamaError
 
 _DEBUG = 10
@@ -26,40 +28,35 @@ _DEBUG = 10
 # Our own bodies begin with the model, so that nothing of a prompt is decoded to find it.
 _MODEL = re.compile(rb'\{"model":("(?:[^"\\]|\\.)*")')
 
-# Bytes; an error line is short, and decoding a longer line would hold up every stream.
-_LONGEST_ERROR = 65536
 
-
-class Teller:
-    """Tells of one call.
+class TellingObserver:
+    """Tells hooks and the log of one call, and counts it.
 
     Args:
         hub: where the call runs.
         hooks: who is told.
-        number: of the call.
-        verb: the method of the client.
-        tried: the request, as "POST http://host/path".
-        body: of the request; looked at for the model only.
+        totals: of the client.
+        counting: adds the call to the totals.
+        call: which.
         started: when the call began, on the monotonic clock.
-        is_stream: whether the reply is read part by part.
     """
+
+    sees_blocks = True
 
     def __init__(
         self,
         hub: Hub,
         hooks: Hooks,
-        number: int,
-        verb: str,
-        tried: str,
-        body: object,
+        totals: Totals,
+        counting: CountingObserver,
+        call: events.Call,
         started: float,
-        *,
-        is_stream: bool,
     ) -> None:
-        method, _, url = tried.partition(" ")
-        self._call = events.Call(number, verb, _model_of(body), method, url, is_stream)
+        self._call = call
         self._hub = hub
         self._hooks = hooks
+        self._totals = totals
+        self._counting = counting
         self._is_logged = call_log.isEnabledFor(_DEBUG)
         self._started = started
         self._last_block = b""
@@ -69,16 +66,17 @@ class Teller:
         self._is_telling = False
 
     def began(self) -> None:
-        """The call begins. The caller's thread: a hook finds there what is going on around the call."""
+        """See `CallObserver.began`."""
+        self._counting.began()
         # What is not an Exception is meant for the caller: Ctrl-C, a time limit of its own.
         self._tell_all(events.Started(self._call), Exception)
 
     def connected(self, *, kept: bool) -> None:
-        """There is a connection, a new one or one that an earlier call has left."""
+        """See `CallObserver.connected`."""
         self._tell(events.Connected(self._call, self._seconds(), kept))
 
     def put(self, block: bytes, parts: int) -> None:
-        """A block has arrived."""
+        """See `CallObserver.put`."""
         self._last_block = block
         self._parts += parts
         self._bytes += len(block)
@@ -87,21 +85,24 @@ class Teller:
             self._tell(events.FirstPart(self._call, self._seconds()))
 
     def released(self) -> None:
-        """What had arrived was given to the caller."""
+        """See `CallObserver.released`."""
         if self._call.stream and self._parts:
             parts, self._parts = self._parts, 0
             size, self._bytes = self._bytes, 0
             self._tell(events.Batch(self._call, self._seconds(), parts, size))
 
     def retrying(self, attempt: int, error: OllamaError, wait: float) -> None:
-        """An attempt failed, and the next is made in so many seconds."""
+        """See `CallObserver.retrying`."""
         event = events.Retried(self._call, self._seconds(), attempt, error, wait)
         self._tell(event)
-        if not self._is_logged:  # a warning, so there may be a reader all the same
-            log_event(event)
+        if self._is_logged:  # with every other event
+            self._totals.retried()
+        else:
+            self._counting.retrying(attempt, error, wait)
 
     def ended(self, end: End, counts: Counts) -> None:
-        """The call is over, in this way."""
+        """See `CallObserver.ended`."""
+        self._counting.ended(end, counts)
         self.released()
         self._tell(self._last_event(end, counts))
 
@@ -115,11 +116,6 @@ class Teller:
         received = events.Received(counts.parts if call.stream else 0, counts.bytes, first, last)
         if isinstance(end, Failed):
             return events.Failed(call, seconds, received, end.error)
-        # The caller finds out itself, and cancels: which of the two comes first, the end of the body or that, is chance.
-        if call.stream and len(last) <= _LONGEST_ERROR and b'"error"' in last:
-            part = received.final()
-            if "error" in part:
-                return events.Failed(call, seconds, received, error_line(part))
         if isinstance(end, Cancelled):
             return events.Cancelled(call, seconds, received)
         return events.Finished(call, seconds, received)
@@ -152,6 +148,12 @@ class Teller:
 
     def _seconds(self) -> float:
         return time.monotonic() - self._started
+
+
+def call_of(number: int, verb: str, tried: str, body: object, *, is_stream: bool) -> events.Call:
+    """Return how events name a call; see `observe`."""
+    method, _, url = tried.partition(" ")
+    return events.Call(number, verb, _model_of(body), method, url, is_stream)
 
 
 def _model_of(body: object) -> str | None:

@@ -18,7 +18,7 @@ class Counts(NamedTuple):
     buffered: int
 
 
-class Tally:
+class Counters:
     """Counts one reply. Written by the hub only.
 
     Args:

@@ -21,8 +21,8 @@ class ClientStatistics:
 
     Args:
         running: calls and streams under way.
-        finished: those whose reply was read to its end, also if a line in it says that the server has failed.
-        failed: those that ended by any other error.
+        finished: those whose reply was read to its end.
+        failed: those that ended by an error, an error line in the middle of a stream included.
         cancelled: those that were cancelled, by their caller or with the client.
         retried: attempts that failed and were followed by another.
         parts: that arrived in the streams that have ended.

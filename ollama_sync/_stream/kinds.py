@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ollama_sync._policies import ANY_OTHER_CALL, STREAMED_ANSWER, Timeout
 from ollama_sync.types import accumulate_chat, accumulate_generate, accumulate_last
-
-if TYPE_CHECKING:
-    from ollama_sync._stream.token_decoder import Lean
 
 Parts = Sequence[dict[str, Any]]
 
@@ -24,17 +21,17 @@ class StreamKind:
 
     Args:
         texts: the text of each part, empty ones left out; None where parts have no text.
-        lean_texts: the same of whole lines, without making parts; its result is None where they need a closer look.
+        texts_of_lines: the same of whole lines, without making parts; None where they need a closer look.
         accumulate: folds the parts into one reply.
-        is_terminal: whether a part says that the reply is complete; None where no part does, so that any clean end will do.
+        is_final: whether a part says that the reply is complete; None where no part does, so that any clean end will do.
         timeout: the defaults of its clocks.
         shows_progress: whether its parts are those of a pull, push or create.
     """
 
     texts: Callable[[Parts], list[str]] | None
-    lean_texts: Callable[[bytes], Lean | None] | None
+    texts_of_lines: Callable[[bytes], list[str] | None]
     accumulate: Callable[[Parts], dict[str, Any]]
-    is_terminal: Callable[[dict[str, Any]], bool] | None
+    is_final: Callable[[dict[str, Any]], bool] | None
     timeout: Timeout
     shows_progress: bool = False
 
@@ -52,7 +49,7 @@ def _chat_texts(parts: Parts) -> list[str]:
         return [text for text in texts if text]
 
 
-def _lean_chat_texts(lines: bytes) -> Lean | None:
+def _chat_texts_of_lines(lines: bytes) -> list[str] | None:
     from ollama_sync._stream.token_decoder import read_chat
 
     return read_chat(lines)
@@ -62,10 +59,14 @@ def _generate_texts(parts: Parts) -> list[str]:
     return [text for part in parts if (text := part.get("response"))]
 
 
-def _lean_generate_texts(lines: bytes) -> Lean | None:
+def _generate_texts_of_lines(lines: bytes) -> list[str] | None:
     from ollama_sync._stream.token_decoder import read_generate
 
     return read_generate(lines)
+
+
+def _no_texts(_: bytes) -> None:
+    return None
 
 
 def _answer_is_complete(part: dict[str, Any]) -> bool:
@@ -78,14 +79,18 @@ def _work_is_done(part: dict[str, Any]) -> bool:
 
 
 CHAT = StreamKind(
-    _chat_texts, _lean_chat_texts, accumulate_chat, _answer_is_complete, STREAMED_ANSWER
+    _chat_texts, _chat_texts_of_lines, accumulate_chat, _answer_is_complete, STREAMED_ANSWER
 )
 GENERATE = StreamKind(
-    _generate_texts, _lean_generate_texts, accumulate_generate, _answer_is_complete, STREAMED_ANSWER
+    _generate_texts,
+    _generate_texts_of_lines,
+    accumulate_generate,
+    _answer_is_complete,
+    STREAMED_ANSWER,
 )
 PROGRESS = StreamKind(
-    None, None, accumulate_last, _work_is_done, ANY_OTHER_CALL, shows_progress=True
+    None, _no_texts, accumulate_last, _work_is_done, ANY_OTHER_CALL, shows_progress=True
 )
 
 # Whatever the client has no verb for: any clean end will do.
-ANY = StreamKind(None, None, accumulate_last, None, ANY_OTHER_CALL)
+ANY = StreamKind(None, _no_texts, accumulate_last, None, ANY_OTHER_CALL)

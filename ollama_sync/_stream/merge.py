@@ -1,21 +1,29 @@
 """`merge`: one caller follows any number of streams.
 
 The hub calls for each stream that has something, and the caller is woken once per round of the loop, whatever their
-number: the streams' numbers gather in an inbox, and the loop rings it when it has served every socket that is ready.
+number: the streams' numbers gather in an inbox, and the hub wakes its caller when it has served every socket that is ready.
 
-Runs on the caller's thread, but for `_Inbox.post` and `_ring`, which run on the hub.
+Runs on the caller's thread, but for `_Inbox.post`, which runs on the hub.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Generic, TypeVar
 
-from ollama_sync._hub import Hub, Waiter, new_waiter, shared_hub
+from ollama_sync._hub import Channel, Hub, Waiter, new_waiter, shared_hub
+from ollama_sync._stream.reader import let_signals_in
 from ollama_sync._stream.stream import Stream
-from ollama_sync.errors import ClosedError, OllamaError, StreamsFailed
+from ollama_sync.errors import (
+    ClosedError,
+    ConcurrentUseError,
+    OllamaError,
+    StreamsFailed,
+    UsageError,
+)
 from ollama_sync.types import View
 
 T = TypeVar("T", bound=View)
@@ -24,22 +32,22 @@ T = TypeVar("T", bound=View)
 class _Inbox:
     """Numbers of streams that have something.
 
-    hub writes       numbers (append), _ringing
-    caller writes    numbers (popleft, and append for a stream that has more), waiter
-    others write     numbers (append, for a stream that is added)
+    any thread       numbers (append)
+    caller writes    numbers (del of the first), waiter
     """
 
     def __init__(self, hub: Hub) -> None:
         self.numbers: deque[int] = deque()
         self.waiter: Waiter | None = None
         self._hub = hub
-        self._ringing = False
 
     def post(self, number: int) -> None:
+        """Add a number, and have the caller woken at the end of the round. Hub only."""
         self.numbers.append(number)
-        if not self._ringing:
-            self._ringing = True
-            self._hub.call_at_round_end(self._ring)
+        # Read once: the caller clears it when it goes on, which may be now.
+        waiter = self.waiter
+        if waiter is not None:
+            self._hub.wake(waiter)
 
     def post_from_caller(self, number: int) -> None:
         """Post from any thread. Only the hub may wake a waiter: it is asked to post the number again, which does no harm."""
@@ -47,13 +55,6 @@ class _Inbox:
         # A consumer that sets its waiter after this line looks at the numbers afterwards.
         if self.waiter is not None:
             self._hub.call_soon(self.post, number)
-
-    def _ring(self) -> None:
-        self._ringing = False
-        # Read once: the caller clears it when it goes on, which may be now.
-        waiter = self.waiter
-        if waiter is not None:
-            waiter.wake()
 
     def wait(self) -> None:
         """Sleep until there is a number. The caller's thread."""
@@ -89,13 +90,18 @@ class Merge(Generic[T]):
     """
 
     def __init__(self, streams: Iterable[Stream[T]]) -> None:
-        self._inbox = _Inbox(shared_hub())
         self._streams: dict[int, Stream[T]] = {}
-        self._count = 0
-        self._errors: list[OllamaError] = []
+        self._errors: dict[int, OllamaError] = {}
+        self._latest: Channel | None = None  # of the stream that was yielded last
         self._closed = False
-        for stream in streams:
-            self.add(stream)
+        self._is_told = False
+        self._inbox = _Inbox(shared_hub())
+        try:
+            for stream in streams:
+                self.add(stream)
+        except BaseException:
+            self.close()
+            raise
 
     def add(self, stream: Stream[T]) -> None:
         """Follow one more stream. Does not block. Any thread, also while another waits in `next()`.
@@ -109,12 +115,21 @@ class Merge(Generic[T]):
         """
         if self._closed:
             raise ClosedError("add: this merge has ended")
-        stream.reader.acquire()
-        number, self._count = self._count, self._count + 1
+        # Of a stream that has ended another may get the number: then that one is looked at once too often.
+        number = id(stream)
+        if number in self._streams:
+            raise ConcurrentUseError("add: this merge follows the stream already")
+        # Noted first: whatever interrupts the rest, `close` finds it.
         self._streams[number] = stream
+        try:
+            # Not by the merge itself, which the stream would keep alive.
+            stream.reader.acquire(self._inbox)
+        except UsageError:
+            del self._streams[number]
+            raise
         # The hub is given a number and not the stream, which it would keep alive.
         post: Callable[[], None] = partial(self._inbox.post, number)
-        stream.reader.listen(post)
+        stream.reader.channel.listen(post)
         # What was released before we listened.
         self._inbox.post_from_caller(number)
 
@@ -122,24 +137,63 @@ class Merge(Generic[T]):
         return self
 
     def __next__(self) -> tuple[Stream[T], list[T]]:
-        while self._streams:
-            if not self._inbox.numbers:
-                self._inbox.wait()
-            number = self._inbox.numbers.popleft()
-            stream = self._streams.get(number)
-            if stream is not None and (batch := self._take(number, stream)):
-                return stream, batch
+        inbox, streams = self._inbox, self._streams
+        if self._latest is not None:
+            # What was yielded last has been taken since: its server may go on.
+            self._latest.settle()
+        while streams:
+            if not inbox.numbers:
+                inbox.wait()
+            number = inbox.numbers[0]
+            stream = streams.get(number)
+            if stream is None:
+                del inbox.numbers[0]
+                continue
+            reader = stream.reader
+            found = reader.look(stream.max_size)
+            is_end, error = found.is_end, found.error
+            if found.items and reader.is_last(found):
+                # The end comes with the last batch, so that the loop's body may ask for the `result`.
+                is_end, error = True, reader.error
+            batch = stream.view_batch(found.items)
+            after = replace(found.after, is_over=True) if is_end else found.after
+            if not is_end and found.items:
+                # More than one batch, or the end: its next turn comes after the others'.
+                inbox.numbers.append(number)
+            count, result = len(self._errors), (stream, batch)
+            let_signals_in()
+            # No call from here to the return: an interrupt comes before, and the same is found again, or when the caller has it.
+            # The position may have changed since the look, by a signal handler or by `close`.
+            if reader.position is found.before and reader.at == found.before_at:
+                reader.position = after
+                reader.at = found.at
+                reader.channel.taken = after.taken
+                self._latest = reader.channel
+                del inbox.numbers[0]
+                if is_end:
+                    if error is not None:
+                        self._errors[count] = error
+                    reader.ownership.owners = {}
+                    del streams[number]
+                    return result
+                if batch:
+                    return result
         self._closed = True
-        if self._errors:
-            errors, self._errors = self._errors, []
-            raise StreamsFailed(errors)
+        errors = [*self._errors.values()]
+        if errors and not self._is_told:
+            failed = StreamsFailed(errors)
+            self._is_told = True
+            raise failed
         raise StopIteration
 
     def close(self) -> None:
         """Let go of the streams that have not ended; each may be used on its own again. Does not cancel them."""
         self._closed = True
         while self._streams:
-            self._let_go(next(iter(self._streams)))
+            _, stream = self._streams.popitem()
+            if stream.reader.ownership.holds(self._inbox):
+                stream.reader.channel.unlisten()
+                stream.reader.ownership.owners = {}
 
     def __enter__(self) -> Merge[T]:
         return self
@@ -148,28 +202,8 @@ class Merge(Generic[T]):
         self.close()
 
     def __del__(self) -> None:
-        self.close()
-
-    def _take(self, number: int, stream: Stream[T]) -> list[T]:
-        try:
-            parts = stream.reader.take(stream.max_size)
-        except OllamaError as error:
-            self._errors.append(error)
-            parts = None
-        if parts is None:
-            self._let_go(number)
-            return []
-        if stream.reader.done:
-            self._let_go(number)  # so that the loop's body may ask for its `result`
-        elif stream.reader.is_ready:
-            # More than one batch, or the end: its next turn comes after the others'.
-            self._inbox.numbers.append(number)
-        return stream.view_batch(parts) if parts else []
-
-    def _let_go(self, number: int) -> None:
-        stream = self._streams.pop(number)
-        stream.reader.unlisten()
-        stream.reader.release()
+        if hasattr(self, "_inbox"):  # else `__init__` did not come so far
+            self.close()
 
 
 def merge(streams: Iterable[Stream[T]]) -> Merge[T]:

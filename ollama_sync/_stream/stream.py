@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ollama_sync._call.exchange import Exchange
+from ollama_sync._stream.kept import Part
 from ollama_sync._stream.kinds import StreamKind
-from ollama_sync._stream.reader import Part, Reader
+from ollama_sync._stream.reader import Look, PartReader, let_signals_in
+from ollama_sync._stream.stats import StreamStats, stats_of
 from ollama_sync.errors import OllamaError, RequestError, UsageError
 from ollama_sync.types import BaseGenerateResponse, View
 
@@ -23,41 +25,7 @@ if TYPE_CHECKING:
     from ollama_sync._stream.progress import Progress
 
 T = TypeVar("T", bound=View)
-
-
-@dataclass(frozen=True)
-class StreamStats:
-    """What a stream has done so far.
-
-    Args:
-        parts: how many have arrived.
-        batches: lists handed to the caller.
-        bytes: of the body that have arrived.
-        first_part: seconds from the call to the first part; None before.
-        longest_gap: seconds; the longest time between two arrivals of parts.
-        elapsed: seconds from the call to the end, or to now.
-        buffered: bytes that wait for the caller.
-        tokens_per_second: parts per second from the first to the last; None before the second. As a rule, a part of a chat
-            is a token.
-
-    Example:
-        >>> from ollama_sync import Client
-        >>> from ollama_sync.testing import MockOllama
-        >>> with MockOllama(chunks=3) as server, Client(server.url) as client:
-        ...     stream = client.generate("llama3.2", "hi", stream=True)
-        ...     reply = stream.result()
-        >>> stream.stats.parts, stream.stats.buffered
-        (4, 0)
-    """
-
-    parts: int
-    batches: int
-    bytes: int
-    first_part: float | None
-    longest_gap: float
-    elapsed: float
-    buffered: int
-    tokens_per_second: float | None
+R = TypeVar("R")
 
 
 class Stream(Generic[T]):
@@ -100,18 +68,40 @@ class Stream(Generic[T]):
         self.max_size = max_size
         self._answer_type = answer_type
         self._batches = 0
-        self._is_cancelled = False  # by whoever holds the stream; the hub may not know yet
-        self._reader = Reader(exchange, kind, self._view)
+        self._reader = PartReader(exchange, kind, self._view)
 
     def __iter__(self) -> Iterator[T]:
         return self
 
     def __next__(self) -> T:
-        part = self._reader.read_one()
-        if part is None:
-            raise StopIteration
-        self._batches += 1
-        return self._view(part)
+        reader, found = self._reader, None
+        reader.acquire()
+        try:
+            while True:
+                position, at = reader.position, reader.at
+                if at < len(position.parts):
+                    part = self._view(position.parts[at])
+                    # No call from here to the return: an interrupt comes before, or when the caller has the part.
+                    if reader.position is position and reader.at == at:
+                        reader.at = at + 1
+                        self._batches += 1
+                        reader.ownership.owners = {}
+                        return part
+                else:
+                    found = reader.wait_for(reader.look_ahead)
+                    if reader.position is found.before and reader.at == found.before_at:
+                        # The part is not handed over yet, but by the next turn of this loop.
+                        reader.position = found.after
+                        reader.at = 0
+                        reader.channel.taken = found.after.taken
+                        if found.error is not None:
+                            raise found.error
+                        if found.is_end:
+                            raise StopIteration
+        except BaseException:
+            reader.ownership.owners = {}
+            del self, reader, found  # an error that the stream holds holds this frame
+            raise
 
     def batches(self) -> Iterator[list[T]]:
         """Iterate over lists of parts: all that was released since the last one, at most `BatchPolicy.max_size`.
@@ -122,8 +112,8 @@ class Stream(Generic[T]):
         Raises:
             OllamaError: how the stream failed, after everything that had arrived.
         """
-        while parts := self._reader.read(self.max_size):
-            yield self.view_batch(parts)
+        take = partial(self._take, partial(self._reader.look, self.max_size), self._views)
+        return iter(take, None)
 
     def tokens(self) -> Iterator[list[str]]:
         """Iterate over lists of text: that of each part, empty ones left out. The fastest way through a stream.
@@ -137,7 +127,9 @@ class Stream(Generic[T]):
         """
         if self._kind.texts is None:
             raise UsageError(f"the parts of {self._verb} have no text; use batches()")
-        return iter(self._read_texts, [])
+        return iter(
+            partial(self._take, partial(self._reader.look_texts, self.max_size), list), None
+        )
 
     def poll(self, timeout: float = 0.0) -> list[T]:
         """Return all that has arrived, in one list, however long; [] when nothing has. For loops that draw a UI.
@@ -161,9 +153,33 @@ class Stream(Generic[T]):
         """
         if not isinstance(timeout, (int, float)) or not 0 <= timeout < float("inf"):
             raise RequestError(f"poll(timeout={timeout!r}): seconds, 0 or more")
-        parts = self._reader.poll(timeout)
-        self._batches += bool(parts)
-        return [self._view(part) for part in parts]
+        reader, found = self._reader, None
+        reader.acquire()
+        try:
+            deadline = time.monotonic() + timeout
+            while True:
+                found = reader.look_all()
+                left = deadline - time.monotonic()
+                if found.is_news or left <= 0:
+                    parts = self._views(found.items)
+                    let_signals_in()
+                    # No call from here to the return, as in `__next__`.
+                    if reader.position is found.before and reader.at == found.before_at:
+                        reader.position = found.after
+                        reader.at = found.at
+                        reader.channel.taken = found.after.taken
+                        if found.error is not None:
+                            raise found.error
+                        if parts:
+                            self._batches += 1
+                        reader.ownership.owners = {}
+                        return parts
+                else:
+                    reader.wait(partial(getattr, reader, "has_arrived"), left)
+        except BaseException:
+            reader.ownership.owners = {}
+            del self, reader, found  # as in `__next__`
+            raise
 
     @property
     def done(self) -> bool:
@@ -185,10 +201,14 @@ class Stream(Generic[T]):
             OllamaError: how the stream failed; a `StreamBroken` has what had arrived as `.partial`.
             FormatError: the answer does not fit the type given as `format`.
         """
-        while self._read_batch():
-            pass
-        if self.error is not None:
-            raise self.error
+        try:
+            while self._take(self._reader.look_raw, list) is not None:
+                pass
+            if self.error is not None:
+                raise self.error
+        except BaseException:
+            del self  # as in `__next__`
+            raise
         raw = self._reader.accumulated()
         reply = self._view(raw)
         if self._answer_type is not None and isinstance(reply, BaseGenerateResponse):
@@ -227,7 +247,7 @@ class Stream(Generic[T]):
             parse_partial,  # slow to import, and needed here only
         )
 
-        return parse_partial(self._kind.text_of(self._reader.accumulated()))
+        return parse_partial(self._reader.text_so_far())
 
     def progress(self) -> Iterator[Progress]:
         """Iterate over how far a pull, push or create is, added up over all its layers.
@@ -253,24 +273,24 @@ class Stream(Generic[T]):
             raise UsageError(
                 f"the parts of {self._verb} show no progress; use tokens() or batches()"
             )
-        return self._progress()
-
-    def _progress(self) -> Iterator[Progress]:
         from ollama_sync._stream.progress import ProgressTracker  # only some streams have progress
 
         tracker = ProgressTracker()
-        while parts := self._read_batch():
+
+        def added_up(parts: list[Part]) -> Progress:
             now = time.monotonic()
             for part in parts:
                 tracker.add(part, now)
-            yield tracker.progress(now)
+            return tracker.progress(now)
+
+        look = partial(self._reader.look, self.max_size)
+        return iter(partial(self._take, look, added_up), None)
 
     def cancel(self) -> None:
         """Stop: what had arrived is still delivered, then iteration ends quietly.
 
         The connection is closed, so the server stops generating. Any thread or greenlet, at any time; never blocks.
         """
-        self._is_cancelled = True
         self._exchange.cancel()
 
     def close(self) -> None:
@@ -280,21 +300,7 @@ class Stream(Generic[T]):
     @property
     def stats(self) -> StreamStats:
         """A snapshot of what has happened so far. Any thread."""
-        counts = self._exchange.counts
-        rate = None
-        if counts.first_part is not None and counts.last_part is not None:
-            spread = counts.last_part - counts.first_part
-            rate = (counts.parts - 1) / spread if spread > 0 else None
-        return StreamStats(
-            parts=counts.parts,
-            batches=self._batches,
-            bytes=counts.bytes,
-            first_part=None if counts.first_part is None else counts.first_part - counts.started,
-            longest_gap=counts.longest_gap,
-            elapsed=(counts.ended or time.monotonic()) - counts.started,
-            buffered=counts.buffered,
-            tokens_per_second=rate,
-        )
+        return stats_of(self._exchange.counts, self._batches)
 
     def __enter__(self) -> Stream[T]:
         return self
@@ -318,7 +324,7 @@ class Stream(Generic[T]):
     def __del__(self) -> None:
         # Also after an `__init__` that failed.
         reader = getattr(self, "_reader", None)
-        if reader is not None and not (self._is_cancelled or reader.is_abandonable):
+        if reader is not None and not (self._exchange.is_cancelled or reader.is_abandonable):
             self._exchange.cancel()
             warnings.warn(
                 f"{self!r} was dropped before its end; it was cancelled. "
@@ -328,21 +334,52 @@ class Stream(Generic[T]):
             )
 
     @property
-    def reader(self) -> Reader:
+    def reader(self) -> PartReader:
         """What `merge` reads from; not for users."""
         return self._reader
 
     def view_batch(self, parts: list[Part]) -> list[T]:
-        """Turn what `reader` gave into a batch, and count it; for `merge`, not for users."""
+        """Turn what `reader` found into a batch, and count it; for `merge`, not for users."""
         self._batches += 1
-        return [self._view(part) for part in parts]
+        return self._views(parts)
 
-    def _read_texts(self) -> list[str]:
-        texts = self._reader.read_texts(self.max_size)
-        self._batches += bool(texts)
-        return texts
+    def _views(self, parts: list[Part]) -> list[T]:
+        view = self._view
+        return [view(part) for part in parts]
 
-    def _read_batch(self) -> list[Part]:
-        parts = self._reader.read(self.max_size)
-        self._batches += bool(parts)
-        return parts
+    def _take(self, look: Look, made_of: Callable[[list[Any]], R]) -> R | None:
+        """Wait until `look` finds items, and return what is made of them; None at the end.
+
+        To the iterators this is the outermost frame: it commits what it returns, see `reader`.
+        """
+        reader, found = self._reader, None
+        reader.acquire()
+        try:
+            while True:
+                found = reader.wait_for(look)
+                made = made_of(found.items) if found.items else None
+                let_signals_in()
+                # No call from here to the return, as in `__next__`.
+                if reader.position is found.before and reader.at == found.before_at:
+                    reader.position = found.after
+                    reader.at = found.at
+                    reader.channel.taken = found.after.taken
+                    if found.error is not None:
+                        raise found.error
+                    if found.is_end:
+                        reader.ownership.owners = {}
+                        return None
+                    if found.items:
+                        self._batches += 1
+                        reader.ownership.owners = {}
+                        return made
+        except BaseException:
+            reader.ownership.owners = {}
+            del (
+                self,
+                reader,
+                look,
+                made_of,
+                found,
+            )  # an error that the stream holds holds this frame
+            raise

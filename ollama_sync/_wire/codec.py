@@ -97,5 +97,7 @@ def _bad_line(line: bytes, cause: ValueError | None) -> BadLine:
     text = line[: 4 * _EXCERPT + 4].decode("utf-8", "replace")
     excerpt = text if len(text) <= _EXCERPT else text[:_EXCERPT] + "…"
     error = BadLine(f"not a JSON object: {excerpt!r}")
-    error.__cause__ = cause
+    if cause is not None:
+        # Its frames lead back to whoever decodes, which would keep that alive as long as the error.
+        error.__cause__ = cause.with_traceback(None)
     return error

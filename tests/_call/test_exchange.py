@@ -31,7 +31,11 @@ from ollama_sync import (
 )
 from ollama_sync._call import exchange as exchange_module
 from ollama_sync._call.retries import policy_of
+from ollama_sync._call.settings import Settings
 from ollama_sync._hub import CANCELLED, allocate_lock, shared_hub
+from ollama_sync._observe.hooks import Hooks
+from ollama_sync._observe.observer import CallObserver, observe
+from ollama_sync._observe.statistics import Totals
 from ollama_sync._wire import LineFramer
 from ollama_sync.testing import (
     Gate,
@@ -349,21 +353,31 @@ class _Pouring:
     def close(self) -> None: ...
 
 
+def nobody() -> CallObserver:
+    """Return the observer of a call at which nobody looks."""
+    return observe(
+        *(shared_hub(), Hooks(None), Totals()),
+        verb="chat",
+        tried="POST http://x",
+        body=b"",
+        is_stream=True,
+    )
+
+
 @pytest.mark.parametrize("size", [1, 100, 60_000])
 def test_a_reply_that_never_waits_gives_way(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The others have their turn after 128 KiB, and after some 64 reads however small they are."""
     pouring = _Pouring(size)
     for turn in ("yield_turn", "yield_to_callers"):
         monkeypatch.setattr(shared_hub(), turn, lambda: pouring.reads.append(0))
-    settings = exchange_module.Settings(
-        Timeout.of(None), BatchPolicy(), 1 << 30, policy_of(0), safe=True
-    )
+    settings = Settings(Timeout.of(None), BatchPolicy(), 1 << 30, policy_of(0), safe=True)
     exchange = exchange_module.Exchange(
         shared_hub(),
         cast("Any", pouring),
         cast("Any", SimpleNamespace(method="POST")),
         LineFramer(),
         settings,
+        nobody(),
     )
     exchange.start()
     while exchange.channel.ended is None:
@@ -375,12 +389,10 @@ def test_a_reply_that_never_waits_gives_way(size: int, monkeypatch: pytest.Monke
 def test_what_is_read_behind_the_end_is_not_delivered() -> None:
     """A cancel is an end for the caller at once; what the greenlet reads in the same round, before it is killed, is too late."""
     pouring = _Pouring(10)
-    settings = exchange_module.Settings(
-        Timeout.of(None), BatchPolicy(), 1 << 30, policy_of(0), safe=True
-    )
+    settings = Settings(Timeout.of(None), BatchPolicy(), 1 << 30, policy_of(0), safe=True)
     request: Any = SimpleNamespace(method="POST")
     exchange = exchange_module.Exchange(
-        shared_hub(), cast("Any", pouring), request, LineFramer(), settings
+        shared_hub(), cast("Any", pouring), request, LineFramer(), settings, nobody()
     )
     read = pouring.read
 
@@ -464,8 +476,6 @@ def test_an_interrupted_wait_cancels_the_call(
     """When the wait for a reply is interrupted (Ctrl-C, a killed greenlet), the server is hung up on."""
     gate = Gate()
     server.script([wait(gate), silence()])
-    real = exchange_module.new_waiter
-    waiters: list[object] = []
 
     class Interrupted:
         """A waiter whose owner is interrupted once the server has the request."""
@@ -477,11 +487,7 @@ def test_an_interrupted_wait_cancels_the_call(
         def wake(self) -> None:
             pass
 
-    def second_is_interrupted() -> object:
-        waiters.append(Interrupted() if waiters else real())
-        return waiters[-1]
-
-    monkeypatch.setattr(exchange_module, "new_waiter", second_is_interrupted)
+    monkeypatch.setattr(exchange_module, "new_waiter", Interrupted)
     with pytest.raises(KeyboardInterrupt):
         client.chat("m", MESSAGES)
     gate.open()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +11,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ollama_sync._hub import CANCELLED, FINISHED, Channel, End, Failed, allocate_lock, new_waiter
+from ollama_sync._hub import (
+    CANCELLED,
+    FINISHED,
+    Block,
+    Channel,
+    End,
+    Failed,
+    allocate_lock,
+    new_waiter,
+)
 from ollama_sync._hub.native import start_new_thread
 from ollama_sync.errors import StreamBroken
 
@@ -20,7 +28,7 @@ FAILED = Failed(StreamBroken("cut short"))
 
 
 class Model(RuleBasedStateMachine):
-    """Two deques and some counters: what a channel must be equal to after each step."""
+    """A list of blocks and some counters: what a channel must be equal to after each step."""
 
     @initialize(max_buffered=st.integers(1, 60))
     def make(self, max_buffered: int) -> None:
@@ -28,14 +36,13 @@ class Model(RuleBasedStateMachine):
         self.drained = 0
         self.called = 0
         self.channel = Channel(max_buffered, self.on_drained)
-        self.held: deque[bytes] = deque()  # put, not released
-        self.free: deque[bytes] = deque()  # released, not taken
-        self.news = False  # something was put since the last release
+        self.blocks: list[bytes] = []
+        self.released = 0  # blocks
+        self.taken = 0  # bytes
         self.end: End | None = None
         self.opened = False
         self.paused = False
         self.listening = False
-        self.number = 0
 
     def on_drained(self) -> None:
         self.drained += 1
@@ -43,32 +50,31 @@ class Model(RuleBasedStateMachine):
     def on_news(self) -> None:
         self.called += 1
 
+    def left(self, blocks: list[bytes]) -> bytes:
+        return b"".join(blocks)[self.taken :]
+
     @property
     def size(self) -> int:
-        return sum(map(len, self.held)) + sum(map(len, self.free))
+        return len(self.left(self.blocks))
 
     def expect_calls(self, before: int, news: bool) -> None:
         assert self.called - before == (news and self.listening)
 
     @precondition(lambda self: self.end is None)
-    @rule(size=st.integers(0, 30))
+    @rule(size=st.integers(1, 30))
     def put(self, size: int) -> None:
-        self.number += 1
-        block = b"%d" % self.number + b"." * size
+        block = b"%d" % len(self.blocks) + b"." * size
         before = self.called
-        self.channel.put(block)
-        self.held.append(block)
-        self.news = True
+        self.channel.put(block, 1)
+        self.blocks.append(block)
         self.expect_calls(before, news=False)
 
     @rule()
     def release(self) -> None:
         before = self.called
         self.channel.release()
-        self.expect_calls(before, self.news)
-        self.news = False
-        self.free += self.held
-        self.held.clear()
+        self.expect_calls(before, news=self.released < len(self.blocks))
+        self.released = len(self.blocks)
 
     @rule()
     def open(self) -> None:
@@ -84,9 +90,7 @@ class Model(RuleBasedStateMachine):
         self.expect_calls(before, news=self.end is None)
         if self.end is None:
             self.end = end
-            self.free += self.held
-            self.held.clear()
-            self.news = False
+            self.released = len(self.blocks)
 
     @rule()
     def pause(self) -> None:
@@ -108,32 +112,47 @@ class Model(RuleBasedStateMachine):
         self.channel.unlisten()
         self.listening = False
 
-    def took(self, drained: int) -> None:
-        assert self.drained - drained == (self.paused and self.size * 2 < self.max_buffered)
+    def seen(self, blocks: list[Block]) -> bytes:
+        """Return what a look saw; whatever it was, it has taken nothing."""
+        taken = self.channel.taken
+        return b"".join(block.behind(taken) for block in blocks)
+
+    @rule(most=st.integers(1, 5))
+    def look_released(self, most: int) -> None:
+        drained = self.drained
+        found = self.channel.look_released(most)
+        whole = self.left(self.blocks[: self.released])
+        assert whole.startswith(self.seen(found))
+        assert len(found) == most or self.seen(found) == whole
+        self.looked(drained)
+
+    @rule(share=st.floats(0, 1))
+    def take(self, share: float) -> None:
+        """Look at everything that has arrived, and take some of it, also half a block."""
+        drained = self.drained
+        found = self.seen(self.channel.look_arrived())
+        assert found == self.left(self.blocks)
+        self.looked(drained)
+        self.taken += int(len(found) * share)
+        self.channel.taken = self.taken
 
     @rule()
-    def take_released(self) -> None:
+    def settle(self) -> None:
         drained = self.drained
-        expected = self.free.popleft() if self.free else None
-        assert self.channel.take_released() == expected
-        if expected is not None:
-            self.took(drained)
+        self.channel.settle()
+        self.looked(drained)
 
-    @rule()
-    def take_arrived(self) -> None:
-        drained = self.drained
-        source = self.free or self.held
-        expected = source.popleft() if source else None
-        assert self.channel.take_arrived() == expected
-        if expected is not None:
-            self.took(drained)
+    def looked(self, drained: int) -> None:
+        is_due = self.paused and self.size * 2 < self.max_buffered and self.end is None
+        assert self.drained - drained == is_due
 
     @invariant()
     def looks_right(self) -> None:
         assert self.channel.buffered == self.size
         assert self.channel.is_full == (self.size >= self.max_buffered)
         assert self.channel.is_open == (self.opened or self.end is not None)
-        assert self.channel.is_ready == (bool(self.free) or self.end is not None)
+        is_left = bool(self.left(self.blocks[: self.released]))
+        assert self.channel.is_ready == (is_left or self.end is not None)
         assert self.channel.ended is self.end
 
 
@@ -147,34 +166,43 @@ def nothing() -> None:
     """Do nothing when drained."""
 
 
-def test_polling_ahead_does_not_release_what_comes_later() -> None:
-    """What `take_arrived` took of unreleased blocks is not counted as released afterwards."""
+def test_taking_ahead_does_not_release_what_comes_later() -> None:
+    """What was taken of unreleased blocks is not counted as released afterwards."""
     channel = Channel(100, nothing)
-    channel.put(b"1")
-    assert channel.take_arrived() == b"1"
-    channel.put(b"2")
-    assert channel.take_released() is None
+    channel.put(b"1", 1)
+    assert [block.lines for block in channel.look_arrived()] == [b"1"]
+    channel.taken = 1
+    channel.put(b"2", 1)
+    assert channel.look_released(9) == []
     assert not channel.is_ready
     channel.release()
-    assert channel.take_released() == b"2"
+    assert [block.lines for block in channel.look_released(9)] == [b"2"]
 
 
 def test_who_sees_the_end_sees_every_block() -> None:
     """When the listener is called for the end, everything is there to be taken."""
     channel = Channel(100, nothing)
     seen: list[object] = []
-    channel.put(b"1")
-    channel.listen(lambda: seen.extend([channel.ended, channel.take_released()]))
+    channel.put(b"1", 1)
+    channel.listen(lambda: seen.extend([channel.ended, channel.look_released(9)[0].lines]))
     channel.end(FINISHED)
     assert seen == [FINISHED, b"1"]
+
+
+def test_a_look_takes_nothing() -> None:
+    """Whoever looks again, after an interrupt for one, sees the same."""
+    channel = Channel(100, nothing)
+    channel.put(b"1", 1)
+    channel.release()
+    assert channel.look_released(9) == channel.look_released(9) == channel.look_arrived()
 
 
 def test_a_pause_that_came_too_late_is_none() -> None:
     """The caller took everything before it could see the flag: the producer is told at once, or it would wait for ever."""
     channel = Channel(4, nothing)
-    channel.put(b"12345")
+    channel.put(b"12345", 1)
     assert channel.is_full
-    channel.take_arrived()
+    channel.taken = 5
     assert channel.pause() is False
 
 
@@ -182,10 +210,19 @@ def test_one_block_above_the_limit_is_drained_by_taking_it() -> None:
     """A limit below the size of one block does not stop a stream."""
     drained = []
     channel = Channel(1, lambda: drained.append(1))
-    channel.put(b"12345")
+    channel.put(b"12345", 1)
     assert channel.pause() is True
-    assert channel.take_arrived() == b"12345"
+    channel.taken = 5
+    channel.settle()
     assert drained == [1]
+
+
+def test_after_its_end_it_holds_nothing_of_its_producer() -> None:
+    """A caller may keep a stream for long; what fed it goes."""
+    channel = Channel(1, (producer := []).clear)
+    references = sys.getrefcount(producer)
+    channel.end(FINISHED)
+    assert sys.getrefcount(producer) == references - 1
 
 
 @pytest.fixture
@@ -219,7 +256,7 @@ def test_two_threads_that_race_lose_and_repeat_nothing(ahead: bool) -> None:
 
     def produce() -> None:
         for number in range(total):
-            channel.put(b"%d" % number)
+            channel.put(b"%d" % number, 1)
             if number % 7 == 0:
                 channel.release()
             if channel.is_full:
@@ -233,15 +270,16 @@ def test_two_threads_that_race_lose_and_repeat_nothing(ahead: bool) -> None:
         ended.release()
 
     start_new_thread(produce, ())
-    take = channel.take_arrived if ahead else channel.take_released
     taken = []
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         end = channel.ended
-        while (block := take()) is not None:
-            taken.append(int(block))
+        while blocks := channel.look_arrived() if ahead else channel.look_released(100):
+            taken += [int(block.lines) for block in blocks]
+            channel.taken = blocks[-1].end
         if end is not None:
             break
+        channel.settle()
         if not channel.is_ready:
             waiter.wait(30)
     assert ended.acquire(True, 20)

@@ -105,7 +105,7 @@ def test_without_a_reader_nothing_is_made(
         running = client.chat("m", HI, stream=True)
         running.result()
     assert caplog.records == []
-    assert running._exchange._onlooker is None
+    assert not running._exchange._observer.sees_blocks
 
 
 def test_a_key_and_a_password_are_not_logged(

@@ -245,7 +245,7 @@ def test_an_error_line_is_told_as_a_failure(
     assert seen.kinds.count("Failed") == 1
 
 
-@pytest.mark.parametrize("last", [{"status": "error"}, {"pad": "x" * 70_000, "error": "e"}])
+@pytest.mark.parametrize("last", [{"status": "error"}, {"pad": "x" * 1_100_000, "error": "e"}])
 def test_what_is_no_short_error_line_is_no_failure(
     server: MockOllama, eventually: Eventually, last: dict[str, str]
 ) -> None:
@@ -493,7 +493,7 @@ def test_who_does_not_look_costs_nothing_a_part(server: MockOllama) -> None:
     with Client(server.url) as client:
         running = client.chat("m", HI, stream=True)
         running.result()
-    assert running._exchange._onlooker is None
+    assert not running._exchange._observer.sees_blocks
 
 
 def test_a_broken_reply_is_told_with_what_had_come(server: MockOllama) -> None:

@@ -80,7 +80,7 @@ def test_the_texts_are_those_of_the_parts(contents: list[str]) -> None:
 )
 def test_which_part_is_the_last(kind: StreamKind, part: dict[str, Any], terminal: bool) -> None:
     """A part ends the reply when it says `done`, or why it is done, or has a rendered prompt."""
-    assert kind.is_terminal(part) is terminal
+    assert kind.is_final(part) is terminal
 
 
 def test_parts_are_folded_by_their_kind() -> None:

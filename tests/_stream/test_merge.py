@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -22,7 +23,7 @@ from ollama_sync import (
     StreamsFailed,
     merge,
 )
-from ollama_sync._hub import new_waiter, shared_hub
+from ollama_sync._hub import Hub, new_waiter, shared_hub
 from ollama_sync._stream.merge import _Inbox
 from ollama_sync.testing import Gate, MockOllama, chunk, end, head, line, stream, wait
 
@@ -43,7 +44,7 @@ def test_every_part_of_every_stream_comes_once_and_in_order() -> None:
         streams = [chat(client) for _ in range(100)]
         seen: dict[int, list[str]] = {id(one): [] for one in streams}
         for one, batch in merge(streams):
-            assert batch
+            assert batch or one.done
             seen[id(one)] += [str(part.message.content) for part in batch]
         assert all(texts == ["A"] * 20 + [""] for texts in seen.values())
         assert all(one.done for one in streams)
@@ -206,7 +207,7 @@ def test_the_caller_is_woken_once_per_round(server: MockOllama) -> None:
 
 def test_a_caller_that_goes_on_just_now_is_no_error() -> None:
     """The hub looks once for whom to wake: between two looks the caller may have taken itself off."""
-    woken: list[bool] = []
+    woken: list[object] = []
 
     class Leaving(_Inbox):
         """An inbox whose caller goes on right after the hub has looked."""
@@ -216,11 +217,74 @@ def test_a_caller_that_goes_on_just_now_is_no_error() -> None:
         @property
         def waiter(self) -> object:  # type: ignore[override] # a plain attribute of the real one
             self._looks += 1
-            return SimpleNamespace(wake=lambda: woken.append(True)) if self._looks == 1 else None
+            return "sleeping" if self._looks == 1 else None
 
         @waiter.setter
         def waiter(self, value: object) -> None:
             """Take no notice."""
 
-    Leaving(shared_hub())._ring()
-    assert woken == [True]
+    hub = SimpleNamespace(wake=woken.append)
+    Leaving(cast("Hub", hub)).post(1)
+    assert woken == ["sleeping"]
+
+
+def test_every_end_is_seen_and_once(server: MockOllama, client: Client) -> None:
+    """Whole, broken, failed by an error line, cancelled: the last time that a stream is yielded it is done, and never again."""
+    gate = Gate()
+    final = chunk(part("", done=True))
+    server.script([head(), chunk(part("a")), final, end()])
+    server.script([head(), chunk(part("a")), end()])
+    server.script([head(), chunk(part("a")), chunk({"error": "boom"}), end()])
+    server.script([head(), chunk({"error": "at once"}), end()])
+    server.script([head(), chunk(part("a")), wait(gate), final, end()])
+    streams = [chat(client) for _ in range(5)]
+    streams[4].cancel()
+    ends: Counter[int] = Counter()
+    with pytest.raises(StreamsFailed) as caught:  # noqa: PT012 - raised by the loop's last step
+        for one, batch in merge(streams):
+            assert batch or one.done
+            assert not ends[streams.index(one)]
+            ends[streams.index(one)] += one.done
+    assert ends == dict.fromkeys(range(5), 1)
+    assert [type(one.error).__name__ for one in streams] == [
+        *("NoneType", "StreamBroken", "ErrorLine", "ErrorLine", "NoneType")
+    ]
+    assert set(caught.value.errors) == {one.error for one in streams if one.error}
+    gate.open()
+
+
+def test_a_loop_that_refills_what_ended_loses_no_place(server: MockOllama, client: Client) -> None:
+    """The loop of docs/streaming.md: 60 prompts, of which every third fails, with 4 streams open at a time."""
+    for number in range(60):
+        if number % 3:
+            server.script([stream([part("a"), part("", done=True)])])
+        elif number % 2:
+            server.script([head(), chunk(part("a")), chunk({"error": "boom"}), end()])
+        else:
+            server.script([head(), chunk(part("a")), end()])
+    left = 60
+    whole, failed = 0, 0
+
+    def begin() -> Stream[ChatResponse]:
+        nonlocal left
+        left -= 1
+        return chat(client)
+
+    running = merge([begin() for _ in range(4)])
+    with pytest.raises(StreamsFailed) as caught:  # noqa: PT012 - raised by the loop's last step
+        for one, _ in running:
+            if one.done:
+                whole, failed = whole + (one.error is None), failed + (one.error is not None)
+                if left:
+                    running.add(begin())
+    assert (whole, failed, left) == (40, 20, 0)
+    assert len(caught.value.errors) == 20
+
+
+def test_a_paused_stream_goes_on_when_it_was_taken_by_merge(server: MockOllama) -> None:
+    """A stream whose buffer was full is read on after its last released batch was yielded."""
+    body = [part("x" * 1000) for _ in range(300)]
+    server.script([stream([*body, part("", done=True)])])
+    with Client(server.url, max_buffered=2000) as client:
+        parts = sum(len(batch) for _, batch in merge([chat(client)]))
+    assert parts == 301

@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -466,8 +467,7 @@ def test_a_stream_may_move_from_thread_to_thread(client: Client) -> None:
 def test_tokens_of_parts_without_text_are_refused(client: Client) -> None:
     """A stream whose parts have no text says so, and what to use."""
     running = chat(client)
-    kind = running._kind
-    running._kind = type(kind)(None, None, kind.accumulate, kind.is_terminal, kind.timeout)
+    running._kind = replace(running._kind, texts=None)
     with running, pytest.raises(UsageError, match="batches"):
         running.tokens()
 

@@ -166,14 +166,22 @@ def test_a_number_out_of_range_is_handed_on(form: str, stage: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [{"error": None}, {"error": ""}, {"error": {"message": "so"}}, {"error": 7}]
+    "said", [{"error": "so"}, {"error": {"message": "so"}}, {"error": ["so"]}, {"error": 7}]
 )
 def test_an_error_line_of_any_type_is_an_error(said: Any, stage: Any) -> None:
-    """A line that has an `error` is one, whatever it is."""
+    """A line whose `error` says something is one, whatever it is."""
     heard = stage.stream(head(), chunk(A), chunk(said), chunk(FINAL), end())
     assert heard.texts == ["A"]
     assert type(heard.error) is ErrorLine
     assert heard.error.partial.message.content == "A"
+
+
+@pytest.mark.parametrize("said", [{"error": None}, {"error": ""}])
+def test_an_error_that_says_nothing_is_none(said: Any, stage: Any) -> None:
+    """Some servers send the field with every part; the official client does not take it for an error either."""
+    heard = stage.stream(head(), chunk(A), chunk(said), chunk(FINAL), end())
+    assert heard.error is None
+    assert heard.texts[0] == "A"
 
 
 STRANGE: list[Any] = [
