@@ -17,6 +17,9 @@ Accumulate = Callable[[Sequence[Part]], Part]
 MAX_RAW = 16 * 1024 * 1024
 """Bytes of lines that are kept as they came. More are folded into one reply, which grows by its text alone."""
 
+# Bytes of lines that are decoded together; the objects take some four times as much.
+_PIECE = 256 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -43,10 +46,15 @@ class Kept:
         """Return the same as one reply, up to the first line that is no object, and what is wrong with that one."""
         if not self.raw:
             return self, None
-        lines = b"".join(reversed([kept.lines for kept in self._newest_first()]))
-        parts, bad = loads_block(lines)
-        earlier = [self.folded] if self.folded else []
-        return Kept(folded=accumulate([*earlier, *parts])), bad
+        replies = [self.folded] if self.folded else []
+        bad = None
+        for piece in self._pieces():
+            parts, bad = loads_block(piece)
+            if parts:
+                replies.append(accumulate(parts))
+            if bad is not None:
+                break
+        return Kept(folded=accumulate(replies)), bad
 
     def parts_since(self, earlier: Kept) -> list[Part] | None:
         """Return the parts that were added to `earlier`; None where it has been folded since."""
@@ -61,6 +69,19 @@ class Kept:
     def last_line(self) -> bytes:
         """The newest line; b"" when there is none, or it was folded."""
         return self.lines[self.lines.rfind(b"\n", 0, -1) + 1 :]
+
+    def _pieces(self) -> Iterator[bytes]:
+        """Yield the lines in order, so many at a time that what is decoded of them stays small."""
+        piece: list[bytes] = []
+        size = 0
+        for lines in reversed([kept.lines for kept in self._newest_first()]):
+            piece.append(lines)
+            size += len(lines)
+            if size >= _PIECE:
+                yield b"".join(piece)
+                piece, size = [], 0
+        if piece:
+            yield b"".join(piece)
 
     def _newest_first(self) -> Iterator[Kept]:
         kept: Kept | None = self

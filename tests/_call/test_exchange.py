@@ -492,3 +492,34 @@ def test_an_interrupted_wait_cancels_the_call(
         client.chat("m", MESSAGES)
     gate.open()
     server.wait_disconnect()
+
+
+def test_a_reply_that_does_not_stream_wakes_its_caller_once(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when the request is on the wire, nor for each block: when the reply is whole."""
+    client.version()  # the hub runs, and there is a connection
+    waiters: list[Any] = []
+    real = exchange_module.new_waiter
+
+    class Counting:
+        def __init__(self) -> None:
+            self.real = real()
+            self.wakes = self.waits = 0
+            waiters.append(self)
+
+        def wait(self, timeout: float | None) -> bool:
+            self.waits += 1
+            return self.real.wait(timeout)
+
+        def wake(self) -> None:
+            self.wakes += 1
+            self.real.wake()
+
+        @property
+        def is_woken(self) -> bool:
+            return self.real.is_woken
+
+    monkeypatch.setattr(exchange_module, "new_waiter", Counting)
+    client.chat("m", MESSAGES)
+    assert [(waiter.wakes, waiter.waits) for waiter in waiters] == [(1, 1)]

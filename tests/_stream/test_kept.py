@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -67,3 +69,40 @@ def test_a_long_stream_is_dropped_without_recursion() -> None:
         kept = kept.add(b"{}\n", accumulate_chat)
     assert kept.last_line == b"{}\n"
     del kept
+
+
+LONG = """
+import sys
+from ollama_sync import Client
+from ollama_sync.testing import MockOllama, chunk, end, head, line
+
+part = line({"message": {"role": "assistant", "content": "x"}, "pad": "y" * 300, "done": False})
+block = part * 600
+steps = [head(), *[chunk(block)] * (160 * 1024 * 1024 // len(block)), chunk({"done": True}), end()]
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096 >> 20
+
+with MockOllama() as server, Client(server.url) as client:
+    server.script(steps, path="/api/chat")
+    stream = client.chat("m", stream=True)
+    before = most = resident()
+    count = 0
+    for tokens in stream.tokens():
+        count += len(tokens)
+        most = max(most, resident())
+    assert len(stream.result().message.content) == count > 400_000
+    print(most - before)
+"""
+
+
+@pytest.mark.once
+@pytest.mark.own_process
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_long_stream_takes_little_memory() -> None:
+    """160 MiB of lines through `tokens()` take less than 64 MiB, and still add up to the whole reply."""
+    done = subprocess.run(
+        [sys.executable, "-c", LONG], check=False, capture_output=True, text=True, timeout=50
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 64
