@@ -78,7 +78,13 @@ class _Green(HTTPConnection):
 
     def connect(self) -> None:
         self._connected_by = this_process()
-        super().connect()
+        try:
+            super().connect()
+        finally:
+            # Of a proxy's answer to CONNECT: an older http.client leaves it open where it cannot be read.
+            if self._latest is not None:
+                self._latest.close()
+                self._latest = None
         self._has_served = self._is_cut = False
         progress = current_progress.get()
         if progress is not None:
