@@ -65,7 +65,7 @@ class Worker:
             current_ollama.close()
         for worker in self.app.extensions["ollama_answers"].values():
             eventually(lambda worker=worker: not worker._keeping)
-            worker.store._redis.close()
+            worker.store._redis.connection_pool.disconnect()
 
 
 class Following:
