@@ -205,15 +205,14 @@ class Timeout:
         else:
             since = marks.started if marks.repeated is None else marks.repeated
             phase, seconds = "connect", self.connect
-        clocks = ((phase, since, seconds), ("total", marks.started, self.total))
-        return min(
-            (
-                Expiry(since + seconds, phase, seconds)
-                for phase, since, seconds in clocks
-                if isinstance(seconds, (int, float))
-            ),
-            default=None,
-        )
+        total = self.total
+        if isinstance(total, (int, float)) and not (
+            isinstance(seconds, (int, float)) and since + seconds <= marks.started + total
+        ):
+            phase, since, seconds = "total", marks.started, total
+        if not isinstance(seconds, (int, float)):
+            return None
+        return Expiry(since + seconds, phase, seconds)
 
 
 STREAMED_ANSWER = Timeout(connect=10.0, first=600.0, idle=300.0, total=None)

@@ -26,8 +26,16 @@ if TYPE_CHECKING:
 # Bytes; decoding a longer line here would hold up every other stream.
 _LONGEST_DECODED = 1024 * 1024
 
+# Bytes of one read.
+_STREAM_READ = 64 * 1024
+_WHOLE_READ = 1024 * 1024
+
 # Bytes of a longer error line that the error shows.
 _EXCERPT = 120
+
+# Bytes of one read.
+_STREAM_READ = 64 * 1024
+_WHOLE_READ = 1024 * 1024
 
 # Bytes of a longer error line that the error shows.
 _EXCERPT = 120
@@ -62,6 +70,8 @@ class Pump:
         self._channel = channel
         self._framer = framer
         self._is_stream = isinstance(framer, LineFramer)
+        # Of a stream no more than one read may come on top of what may wait for the caller.
+        self._most_read = _STREAM_READ if self._is_stream else _WHOLE_READ
         self._policy = settings.batch
         self._is_final = settings.is_final
         self._clocks = clocks
@@ -83,7 +93,7 @@ class Pump:
             OllamaError: as `reply.read`.
         """
         try:
-            while data := reply.read():
+            while data := reply.read(self._most_read):
                 self._clocks.arrived()
                 self._counters.add_bytes(len(data))
                 if parts := self._put(self._framer.feed(data)):

@@ -1,8 +1,6 @@
-"""Connections of requests and urllib3 on gevent's sockets, by urllib3's own seams. Nothing global is patched.
+"""Connections of urllib3 on gevent's sockets, by urllib3's own seams. Nothing global is patched.
 
-The seams: `PoolManager.pool_classes_by_scheme` names the pools, `ConnectionCls` the connections, `_new_conn` makes the
-socket, and the pool key carries the TLS context. The call still goes through `requests.adapters.HTTPAdapter.send`, which
-is what the `responses` library replaces.
+The seams: `_new_conn` makes the socket, `response_class` reads the head, and the context of a TLS connection wraps its socket.
 
 Runs on the hub only, except `make_tls_context`, which reads files and runs on the caller's thread.
 """
@@ -13,45 +11,21 @@ import http.client
 import os
 import socket as native_socket
 import ssl
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import gevent.monkey
 import gevent.socket
 import gevent.ssl
-from requests import PreparedRequest, Response
-from requests.adapters import HTTPAdapter
-from requests.exceptions import InvalidSchema
-from requests.structures import CaseInsensitiveDict
-from requests.utils import DEFAULT_CA_BUNDLE_PATH, get_encoding_from_headers
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from ollama_sync._process import Process, this_process
 from ollama_sync._transport.response import GreenResponse, hang_up
 from ollama_sync._transport.wire import PlainSocket, TlsSocket, current_progress
 
-# So many idle connections are kept per host. Above it, a connection is closed after use.
-_KEPT_CONNECTIONS = 128
-
-
-def _keep_alive_options() -> list[tuple[int, int, int]]:
-    """Have the system notice a peer that vanished: after 60 s of silence, 4 probes 15 s apart."""
-    options = [
-        (native_socket.IPPROTO_TCP, native_socket.TCP_NODELAY, 1),
-        (native_socket.SOL_SOCKET, native_socket.SO_KEEPALIVE, 1),
-    ]
-    # macOS calls the first one TCP_KEEPALIVE.
-    named = (("TCP_KEEPIDLE", 60), ("TCP_KEEPALIVE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4))
-    for name, value in named:
-        option = getattr(native_socket, name, None)
-        if option is not None and not (
-            name == "TCP_KEEPALIVE" and hasattr(native_socket, "TCP_KEEPIDLE")
-        ):
-            options.append((native_socket.IPPROTO_TCP, option, value))
-    return options
+# Bytes of a body that are copied behind their head, so that both go by one system call.
+_MOST_JOINED = 65536
 
 
 class _Green(HTTPConnection):
@@ -60,6 +34,7 @@ class _Green(HTTPConnection):
     _is_handing_over = False
     _has_served = False  # a request, since it was connected
     _is_cut = False  # the latest request could not be written whole
+    _head: list[bytes] | None = None  # what is held back of a request while that is written
     _latest: http.client.HTTPResponse | None = None
     _connected_by: Process | None = None
 
@@ -97,7 +72,29 @@ class _Green(HTTPConnection):
             progress.connected(self.sock, kept=True)
         super().putrequest(*args, **kwargs)
 
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._head = []
+        try:
+            super().request(*args, **kwargs)
+            head, self._head = self._head, None
+            if head:
+                self.send(head[0])
+        finally:
+            self._head = None
+
     def send(self, data: Any) -> None:
+        head = self._head
+        if head is not None:
+            if (
+                not head
+            ):  # of the request: it goes with the beginning of the body, by one system call
+                head.append(data)
+                return
+            self._head = None
+            if isinstance(data, bytes) and len(data) <= _MOST_JOINED:
+                data = head[0] + data
+            else:
+                self.send(head[0])
         try:
             super().send(data)
         except OSError:
@@ -173,26 +170,6 @@ class UnixConnection(_Green):
             sock.close()
             raise
         return sock
-
-
-class GreenHTTPPool(HTTPConnectionPool):
-    """Keeps plain connections."""
-
-    ConnectionCls = GreenHTTPConnection
-
-
-class GreenHTTPSPool(HTTPSConnectionPool):
-    """Keeps TLS connections."""
-
-    ConnectionCls = GreenHTTPSConnection
-
-
-class UnixPool(HTTPConnectionPool):
-    """Keeps connections to a Unix socket."""
-
-    def __init__(self, path: str, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.ConnectionCls = partial(UnixConnection, path)  # type: ignore[assignment] # urllib3 only calls it
 
 
 def _connect(host: str, port: int, options: Any) -> Any:
@@ -292,82 +269,3 @@ class _TlsContext:
             wrapped.close()
             raise
         return wrapped
-
-
-class GreenAdapter(HTTPAdapter):
-    """Sends prepared requests over gevent's sockets.
-
-    Args:
-        tls_context: returns the one of `make_tls_context` for every https connection.
-        socket_path: of a Unix socket to which every plain connection goes, or None.
-    """
-
-    def __init__(self, tls_context: Callable[[], Any], socket_path: str | None = None) -> None:
-        self._tls_context = tls_context
-        plain = GreenHTTPPool if socket_path is None else partial(UnixPool, socket_path)
-        self._pools = {"http": plain, "https": GreenHTTPSPool}
-        self._options = [] if socket_path else _keep_alive_options()
-        # Blocking when the pool is empty would block the loop; retrying sleeps natively: both stay off.
-        super().__init__(pool_maxsize=_KEPT_CONNECTIONS, max_retries=0, pool_block=False)
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make the manager of direct connections."""
-        super().init_poolmanager(*args, socket_options=self._options, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._pools
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        """Return the manager of the connections through `proxy`."""
-        if proxy.lower().startswith("socks"):
-            # Their sockets are the standard library's and would block every stream of the process.
-            raise InvalidSchema("SOCKS proxies are not supported; use an http:// or https:// proxy")
-        tls_context = self._tls_context() if proxy.lower().startswith("https") else None
-        manager = super().proxy_manager_for(
-            proxy, proxy_ssl_context=tls_context, socket_options=self._options, **kwargs
-        )
-        manager.pool_classes_by_scheme = self._pools
-        return manager
-
-    @property
-    def kept(self) -> int:
-        """How many open connections wait for the next request. Any thread."""
-        # Past the managers' lock: who waits for one that another thread holds may not be in a callback of the loop.
-        pools = [
-            pool
-            for manager in (self.poolmanager, *list(self.proxy_manager.values()))
-            for pool in list(manager.pools._container.values())
-        ]
-        queues = [list(pool.pool.queue) for pool in pools if pool.pool is not None]
-        return sum(conn is not None and conn.sock is not None for queue in queues for conn in queue)
-
-    def close(self) -> None:
-        """Close every connection that is kept. urllib3 would leave it to the garbage collector, so to any thread."""
-        for manager in (self.poolmanager, *self.proxy_manager.values()):
-            for key in manager.pools.keys():  # noqa: SIM118 - no mapping: it cannot be iterated over
-                manager.pools[key].close()
-        super().close()
-
-    def build_response(self, request: PreparedRequest, raw: Any) -> Response:
-        """Return requests' view of a reply, without cookies: there is no session to keep them, and reading them takes long."""
-        response = Response()
-        response.status_code = raw.status
-        response.reason = raw.reason
-        response.headers = CaseInsensitiveDict(raw.headers)
-        response.encoding = get_encoding_from_headers(response.headers)
-        response.raw = raw
-        response.url = str(request.url)
-        response.request = request
-        response.connection = self
-        return response
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Do nothing: the context has everything, and urllib3 would read the bundle again at each connect."""
-
-    def build_connection_pool_key_attributes(
-        self, request: PreparedRequest, verify: Any, cert: Any = None
-    ) -> Any:
-        """Return where to connect and, for TLS, our context in place of requests' own."""
-        where, how = super().build_connection_pool_key_attributes(request, verify, cert)
-        if where["scheme"] == "https":
-            context = self._tls_context()
-            return where, {"ssl_context": context, "cert_reqs": context.verify_mode}
-        return where, how

@@ -17,7 +17,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from ollama_sync._config import keeps_key
-from ollama_sync._transport.body import Body, body_of
+from ollama_sync._transport.body import MOST_READ, Body, body_of
 from ollama_sync._transport.response import hang_up
 from ollama_sync._wire import BadFraming, loads
 from ollama_sync.errors import ConnectError, OllamaError, ResponseError, StreamBroken
@@ -61,15 +61,15 @@ class Reply:
         self._tried = tried
         self._body: Body = body_of(response.raw, sock)
 
-    def read(self) -> bytes:
-        """Return what has come of the body, waiting for at least one byte; b"" at the end.
+    def read(self, most: int = MOST_READ) -> bytes:
+        """Return what has come of the body, at most `most` bytes, waiting for at least one; b"" at the end.
 
         Raises:
             StreamBroken: the body cannot be read to its end.
         """
         # Not a context manager, which would cost as much as the rest of a read.
         try:
-            return self._body.read()
+            return self._body.read(most)
         except _CUT_SHORT as error:
             raise _broken_stream(error, self._tried) from _root(error)
 

@@ -24,8 +24,9 @@ from requests.utils import get_environ_proxies
 
 from ollama_sync._config import Host, check_headers
 from ollama_sync._process import this_process
+from ollama_sync._transport.adapter import GreenAdapter
 from ollama_sync._transport.blobs import Blob
-from ollama_sync._transport.green import GreenAdapter, make_tls_context
+from ollama_sync._transport.green import make_tls_context
 from ollama_sync._transport.send import Reply, send_request
 from ollama_sync._transport.upload import Upload
 from ollama_sync._transport.wire import Progress, current_progress

@@ -23,7 +23,7 @@ answers = {
     "incomplete": [stream([part])],
     "error line": [stream([part, {"error": "boom"}])],
     "bad line": [head(), chunk(part), chunk(b"oops\\\\n"), end()],
-    "status": [reply(500, {"error": "boom"})],
+    "status": [reply({"error": "boom"}, 500)],
     "no answer": [close()],
     "silence": [silence()],
 }

@@ -342,7 +342,7 @@ class _Pouring:
         self._progress = progress
         return self
 
-    def read(self) -> bytes:
+    def read(self, most: int) -> bytes:
         self._left -= 1
         self.reads[-1] += 1
         self._progress.received(len(self._piece))
@@ -396,8 +396,8 @@ def test_what_is_read_behind_the_end_is_not_delivered() -> None:
     )
     read = pouring.read
 
-    def read_and_abort() -> bytes:
-        piece = read()
+    def read_and_abort(most: int) -> bytes:
+        piece = read(most)
         if sum(pouring.reads) == 7:
             exchange._abort(CANCELLED)
         return piece

@@ -33,7 +33,7 @@ class Reply:
     def __init__(self, *pieces: bytes) -> None:
         self._pieces = [*pieces, b""]
 
-    def read(self) -> bytes:
+    def read(self, most: int) -> bytes:
         return self._pieces.pop(0)
 
 

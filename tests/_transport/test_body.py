@@ -18,8 +18,9 @@ from urllib3.exceptions import HTTPError, ProtocolError
 from urllib3.response import HTTPResponse
 
 from ollama_sync._hub import shared_hub
-from ollama_sync._transport.body import ChunkedBody, PlainBody, body_of
-from ollama_sync._transport.green import GreenHTTPConnection, GreenHTTPPool
+from ollama_sync._transport.adapter import GreenHTTPPool
+from ollama_sync._transport.body import ChunkedBody, PlainBody, SizedBody, body_of
+from ollama_sync._transport.green import GreenHTTPConnection
 from ollama_sync._transport.wire import current_progress
 from ollama_sync._wire import BadFraming
 from ollama_sync.errors import StreamBroken
@@ -249,10 +250,35 @@ def test_a_body_with_a_length_ends_there() -> None:
     def work(pair: Pair) -> tuple[bytes, bytes, int]:
         response = pair.ask()
         body = body_of(response, pair.sock)
-        assert isinstance(body, PlainBody)
+        assert isinstance(body, SizedBody)
         return read_all(body), read_all(PlainBody(pair.ask())), pair.connections
 
     assert on_hub(work, [head + b"he", b"llo"], SECOND) == (b"hello", b"ok", 1)
+
+
+def test_what_comes_behind_its_length_is_not_the_bodys() -> None:
+    """A server that sends more than it promised does not lengthen the body."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+    assert (
+        on_hub(lambda pair: read_all(body_of(pair.ask(), pair.sock)), [head + b"hello!!"])
+        == b"hello"
+    )
+
+
+def test_a_large_body_is_read_in_larger_pieces() -> None:
+    """But never in larger ones than are asked for."""
+    size = 3_000_000
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size
+
+    def work(pair: Pair) -> int:
+        body = body_of(pair.ask(), pair.sock)
+        pieces = [len(body.read(200_000))]
+        while pieces[-1]:
+            pieces.append(len(body.read(200_000)))
+        assert max(pieces) <= 200_000
+        return sum(pieces)
+
+    assert on_hub(work, [head + b"x" * size]) == size
 
 
 def test_a_body_shorter_than_its_length_is_broken() -> None:
