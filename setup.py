@@ -64,6 +64,7 @@ setup(
         "flask": ["flask>=3.0"],
         "redis": ["flask>=3.0", "redis>=5.0"],
         "cli": ["rich>=13.0", "argcomplete>=3.5"],
+        "numpy": ["numpy>=1.26", "pysimdjson>=6.0.2"],
         "otel": ["opentelemetry-api>=1.33"],
         "test": ["pytest>=8.3", "responses>=0.25"],
     },

@@ -35,7 +35,7 @@ from ollama_sync._policies import BatchPolicy, Timeout
 from ollama_sync._stream.stream import Stream
 from ollama_sync._transport import PreparedRequest, Transport
 from ollama_sync._transport.blobs import Blob, OnProgress
-from ollama_sync._wire import LineFramer, WholeBody, loads
+from ollama_sync._wire import LineFramer, WholeBody, loads_whole
 from ollama_sync.errors import ClosedError, RequestError, StreamBroken
 from ollama_sync.types import ChatResponse, GenerateResponse, StatusResponse, View
 
@@ -278,9 +278,11 @@ class Client:
         ).receive()
         if endpoint.empty is not None and answer.strip() in (b"", b"null"):
             return endpoint.reply.view(dict(endpoint.empty))
+        if endpoint.of_body is not None and (reply := endpoint.of_body(answer)) is not None:
+            return reply
         tried, shown = transport.describe(request), repr(answer[:80])
         try:
-            parsed = loads(answer)
+            parsed = loads_whole(answer)
         except ValueError as error:
             raise StreamBroken(f"{tried}: the reply is not JSON: {shown}") from error
         if not isinstance(parsed, dict):

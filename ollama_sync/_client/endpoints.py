@@ -5,6 +5,7 @@ Data only. A new endpoint starts as a row here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -48,6 +49,7 @@ class Endpoint(Generic[T]):
         stream: how its stream is read; None where it does not stream.
         timeout: the defaults of the clocks without a stream.
         empty: the reply that an empty body, or a bare null, stands for; None where such a body is a fault.
+        of_body: makes the reply of a body whose decoding can wait; returns None of any other.
         safe: whether it does no harm to make the call again when nobody knows whether the server has done it.
     """
 
@@ -58,6 +60,7 @@ class Endpoint(Generic[T]):
     stream: StreamKind | None = None
     timeout: Timeout = ANY_OTHER_CALL
     empty: dict[str, Any] | None = None
+    of_body: Callable[[bytes], T | None] | None = None
     safe: bool = True
 
 
@@ -66,7 +69,7 @@ _SUCCESS = {"status": "success"}
 # Answers of models.
 CHAT = Endpoint("chat", "POST", "/api/chat", ChatResponse, kinds.CHAT)
 GENERATE = Endpoint("generate", "POST", "/api/generate", GenerateResponse, kinds.GENERATE)
-EMBED = Endpoint("embed", "POST", "/api/embed", EmbedResponse)
+EMBED = Endpoint("embed", "POST", "/api/embed", EmbedResponse, of_body=EmbedResponse.of_body)
 EMBEDDINGS = Endpoint("embeddings", "POST", "/api/embeddings", EmbeddingsResponse)
 SYSTEMONE = Endpoint("systemone", "POST", "/v1/systemone", SystemOneResponse)
 

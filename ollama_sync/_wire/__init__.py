@@ -1,7 +1,7 @@
 """The wire room: bytes to lines to JSON and back. No I/O, no gevent, no clock; runs on any thread."""
 
 from ollama_sync._wire.chunked import BadFraming, Dechunker
-from ollama_sync._wire.codec import BadLine, dumps, error_line, loads, loads_block
+from ollama_sync._wire.codec import BadLine, dumps, error_line, loads, loads_block, loads_whole
 from ollama_sync._wire.lines import LineFramer
 from ollama_sync._wire.whole import WholeBody
 
@@ -15,4 +15,5 @@ __all__ = [
     "error_line",
     "loads",
     "loads_block",
+    "loads_whole",
 ]

@@ -33,7 +33,6 @@ from ollama_sync.types._replies import (
     ChatResponse,
     DebugInfo,
     EmbeddingsResponse,
-    EmbedResponse,
     GenerateResponse,
     Logprob,
     TokenLogprob,
@@ -52,6 +51,7 @@ from ollama_sync.types._systemone import (
     SystemOneScoreQuestion,
     SystemOneUsage,
 )
+from ollama_sync.types._vectors import EmbedResponse
 from ollama_sync.types._view import View
 from ollama_sync.types._web import WebFetchResponse, WebSearchResponse, WebSearchResult
 

@@ -16,7 +16,6 @@ __all__ = [
     "BaseGenerateResponse",
     "ChatResponse",
     "DebugInfo",
-    "EmbedResponse",
     "EmbeddingsResponse",
     "GenerateResponse",
     "Logprob",
@@ -197,21 +196,6 @@ class ChatResponse(BaseGenerateResponse, wire={"debug_info": "_debug_info"}):
     message: Message
     logprobs: Sequence[Logprob] | None = None
     debug_info: DebugInfo | None = None
-
-
-class EmbedResponse(BaseGenerateResponse):
-    """Reply of embed.
-
-    Attributes:
-        embeddings: one vector of length 1 for each input, in the order of the inputs.
-
-    Example:
-        >>> reply = EmbedResponse(embeddings=[[0.6, 0.8]], prompt_eval_count=2)
-        >>> len(reply.embeddings), reply.embeddings[0]
-        (1, [0.6, 0.8])
-    """
-
-    embeddings: Sequence[Sequence[float]]
 
 
 class EmbeddingsResponse(View):

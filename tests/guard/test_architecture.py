@@ -67,7 +67,9 @@ OWNERS = {
     "greenlet": "_hub _transport testing",
     "requests": "_transport",
     "urllib3": "_transport _call.retries",
-    "msgspec": "types tools _schema _stream.token_decoder",
+    "msgspec": "types tools _schema _stream.token_decoder _wire.codec",
+    "numpy": "types._vectors",
+    "simdjson": "types._vectors",
     "docstring_parser": "tools _schema",
     "flask": "flask",
     "werkzeug": "flask",  # of which Flask is made
