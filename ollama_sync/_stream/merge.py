@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -151,13 +150,11 @@ class Merge(Generic[T]):
                 continue
             reader = stream.reader
             found = reader.look(stream.max_size)
-            is_end, error = found.is_end, found.error
-            if found.items and reader.is_last(found):
+            if found.is_news and not found.is_end:
                 # The end comes with the last batch, so that the loop's body may ask for the `result`.
-                is_end, error = True, reader.error
+                found = reader.with_end(found)
             batch = stream.view_batch(found.items)
-            after = replace(found.after, is_over=True) if is_end else found.after
-            if not is_end and found.items:
+            if found.is_news and not found.is_end:
                 # More than one batch, or the end: its next turn comes after the others'.
                 inbox.numbers.append(number)
             count, result = len(self._errors), (stream, batch)
@@ -165,14 +162,14 @@ class Merge(Generic[T]):
             # No call from here to the return: an interrupt comes before, and the same is found again, or when the caller has it.
             # The position may have changed since the look, by a signal handler or by `close`.
             if reader.position is found.before and reader.at == found.before_at:
-                reader.position = after
+                reader.position = found.after
                 reader.at = found.at
-                reader.channel.taken = after.taken
+                reader.channel.taken = found.after.taken
                 self._latest = reader.channel
                 del inbox.numbers[0]
-                if is_end:
-                    if error is not None:
-                        self._errors[count] = error
+                if found.is_end:
+                    if found.error is not None:
+                        self._errors[count] = found.error
                     reader.ownership.owners = {}
                     del streams[number]
                     return result

@@ -67,7 +67,7 @@ class Found(NamedTuple):
         after: the position when the items have been handed over, with `at`.
         at: how many of `after.parts` have been.
         error: to be raised instead of items.
-        is_end: whether there is nothing more, and so no items.
+        is_end: whether there is nothing more: no items, but for those that `with_end` gave the end to.
     """
 
     items: list[Any]
@@ -145,7 +145,6 @@ class PartReader:
     def wait(self, is_there: Callable[[], object], timeout: float | None) -> None:
         """Sleep until the hub calls, at most `timeout` seconds."""
         self.channel.settle()
-        self.channel.settle()
         waiter = new_waiter()
         self.exchange.listen(waiter)
         try:
@@ -204,14 +203,19 @@ class PartReader:
         after = replace(found.after, kept=kept, fault=fault)
         return found._replace(after=after, error=self._with_partial(after, found.error))
 
-    def is_last(self, found: Found) -> bool:
-        """Whether nothing will come behind what was found: the reply has ended, and it was all that was left."""
+    def with_end(self, found: Found) -> Found:
+        """Return what was found, together with the end, or the error, if nothing will come between the two."""
         # In this order: behind the end nothing arrives.
-        return (
-            self.channel.ended is not None
+        end = self.channel.ended
+        is_last = (
+            end is not None
             and found.after.taken >= self.channel.arrived
             and found.at >= len(found.after.parts)
         )
+        if not is_last:
+            return found
+        error = self._with_partial(found.after, _error_of(end))
+        return found._replace(after=replace(found.after, is_over=True), error=error, is_end=True)
 
     # Any thread.
 

@@ -82,6 +82,29 @@ def test_a_stream_that_fails_does_not_end_the_others(server: MockOllama, client:
     assert set(caught.value.errors) == {failing.error, broken.error}
 
 
+@pytest.mark.parametrize("texts", [[], ["a"], ["a", "b"]])
+@pytest.mark.parametrize("last", [None, b'{"message"\n'], ids=["cut short", "a bad line"])
+def test_a_stream_that_broke_says_what_had_come(
+    server: MockOllama,
+    client: Client,
+    eventually: Callable[[Callable[[], object]], None],
+    texts: list[str],
+    last: bytes | None,
+) -> None:
+    """Its error is the one that the stream alone would raise, also when all of it has arrived before the merge looks."""
+    rest = [] if last is None else [chunk(last)]
+    server.script([head(), *(chunk(part(text)) for text in texts), *rest, end()])
+    broken = chat(client)
+    eventually(lambda: broken.reader.channel.ended)
+    with pytest.raises(StreamsFailed) as caught:
+        list(merge([broken]))
+    (error,) = caught.value.errors
+    assert isinstance(error, StreamBroken)
+    assert error is broken.error
+    said = error.partial.message.content if error.partial else ""
+    assert said == "".join(texts)
+
+
 def test_streams_may_be_added_while_it_runs(client: Client) -> None:
     """A stream that is added in the loop's own body is followed to its end."""
     running = merge([chat(client)])
