@@ -1,6 +1,6 @@
 """Answers in Redis: two apps of this process stand for two workers, a real redis-server is between them.
 
-What needs processes of its own, a worker that dies for one, is in `tests/hosts/test_answers.py`.
+What needs processes of its own, a worker that dies for one, is in `tests/browser/test_chat_workers.py`.
 """
 
 from __future__ import annotations
