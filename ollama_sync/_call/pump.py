@@ -30,10 +30,6 @@ _LONGEST_DECODED = 1024 * 1024
 _STREAM_READ = 64 * 1024
 _WHOLE_READ = 1024 * 1024
 
-# Bytes of one read.
-_STREAM_READ = 64 * 1024
-_WHOLE_READ = 1024 * 1024
-
 # Bytes of a longer error line that the error shows.
 _EXCERPT = 120
 
