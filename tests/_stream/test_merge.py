@@ -93,8 +93,10 @@ def test_a_stream_that_broke_says_what_had_come(
 ) -> None:
     """Its error is the one that the stream alone would raise, also when all of it has arrived before the merge looks."""
     rest = [] if last is None else [chunk(last)]
-    server.script([head(), *(chunk(part(text)) for text in texts), *rest, end()])
+    gate = Gate()  # else the call itself may raise what came so early
+    server.script([head(), wait(gate), *(chunk(part(text)) for text in texts), *rest, end()])
     broken = chat(client)
+    gate.open()
     eventually(lambda: broken.reader.channel.ended)
     with pytest.raises(StreamsFailed) as caught:
         list(merge([broken]))
@@ -253,14 +255,16 @@ def test_a_caller_that_goes_on_just_now_is_no_error() -> None:
 
 def test_every_end_is_seen_and_once(server: MockOllama, client: Client) -> None:
     """Whole, broken, failed by an error line, cancelled: the last time that a stream is yielded it is done, and never again."""
-    gate = Gate()
+    begun, gate = Gate(), Gate()
     final = chunk(part("", done=True))
     server.script([head(), chunk(part("a")), final, end()])
     server.script([head(), chunk(part("a")), end()])
     server.script([head(), chunk(part("a")), chunk({"error": "boom"}), end()])
-    server.script([head(), chunk({"error": "at once"}), end()])
+    # As early as it can come without being raised by the call.
+    server.script([head(), wait(begun), chunk({"error": "at once"}), end()])
     server.script([head(), chunk(part("a")), wait(gate), final, end()])
     streams = [chat(client) for _ in range(5)]
+    begun.open()
     streams[4].cancel()
     ends: Counter[int] = Counter()
     with pytest.raises(StreamsFailed) as caught:  # noqa: PT012 - raised by the loop's last step

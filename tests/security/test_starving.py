@@ -103,6 +103,7 @@ def test_the_head_of_a_proxy_is_bounded() -> None:
         Client("https://server.example", proxy=f"http://{proxy}") as client,
     ):
         began = time.monotonic()
-        with pytest.raises(ConnectError, match="the head of the reply has more than"):
+        # Since Python 3.12 http.client counts this head's lines itself.
+        with pytest.raises(ConnectError, match=r"more than (512 lines|100 headers)"):
             client.version()
         assert time.monotonic() - began < 5
