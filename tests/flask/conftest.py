@@ -28,6 +28,12 @@ Get = Callable[..., http.client.HTTPResponse]
 RESPONSES: dict[str, Callable[..., Response]] = {"sse": sse, "ndjson": ndjson, "text": text}
 
 
+@pytest.fixture(autouse=True)
+def _keeper_looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a test waits for the keeper of its answers, which otherwise looks every half second."""
+    monkeypatch.setattr("ollama_sync.flask._worker._TICK", 0.05)
+
+
 def make_app(**settings: Any) -> Flask:
     """An app whose page `/sse` streams as server-sent events, and so on; seconds are given as in `/sse?heartbeat=1`."""
     app = Flask("shop")

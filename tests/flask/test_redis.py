@@ -194,6 +194,7 @@ def test_any_worker_cancels(
             assert last_event(got.result(10)) == ("end", {"cancelled": True})
 
 
+@pytest.mark.once  # it waits longer than a lease
 def test_followers_elsewhere_keep_an_answer(
     make: Callable[..., Worker], server: MockOllama
 ) -> None:
@@ -307,6 +308,7 @@ def test_redis_goes_and_comes_back(
     assert contents(other.follow(name)) == whole
 
 
+@pytest.mark.once  # it waits until the time limits of several attempts have passed
 def test_redis_that_stays_away_is_told(
     one: Worker,
     other: Worker,
