@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
 import time
 import traceback
@@ -38,7 +39,14 @@ _PATIENCE = 2.0
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Mark what only looks at processes of its own: the patched environments leave it out."""
+    """Mark what only looks at processes of its own: the patched environments leave it out.
+
+    A name with an address in it would be that of another test in each process, and those of pytest-xdist have to agree.
+    """
+    if re.search("0x[0-9a-f]{6}", item.name):
+        raise pytest.UsageError(
+            f"{item.nodeid}: give the parameters names (`ids`) without addresses"
+        )
     if isinstance(item, pytest.Function) and {"in_process", "at_terminal"} & {*item.fixturenames}:
         item.add_marker("own_process")
 

@@ -12,6 +12,7 @@ import functools
 import inspect
 import keyword
 import math
+import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,11 @@ if TYPE_CHECKING:
     from nowhere import Unknown
 
 T = TypeVar("T")
+
+
+def _shown(value: object) -> str:
+    """Show a value in the name of a test: without its address, which is another one in each process."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
 
 
 class Unit(enum.Enum):
@@ -428,7 +434,7 @@ DEFAULTS: list[tuple[Any, Any, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("annotation", "default", "sent"), DEFAULTS, ids=repr)
+@pytest.mark.parametrize(("annotation", "default", "sent"), DEFAULTS, ids=_shown)
 def test_a_default_is_put_into_words(annotation: Any, default: Any, sent: dict[str, Any]) -> None:
     """A parameter with a default is not required; null is left out where it is the default, and so says nothing."""
     assert parameters_of(function_of(parameter("p", annotation, default))) == {
@@ -713,7 +719,7 @@ THINGS: list[tuple[Any, str, str | None, list[str], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("thing", "name", "description", "names", "required"), THINGS, ids=repr)
+@pytest.mark.parametrize(("thing", "name", "description", "names", "required"), THINGS, ids=_shown)
 def test_what_can_be_a_tool(
     thing: Any, name: str, description: str | None, names: list[str], required: list[str]
 ) -> None:
@@ -768,7 +774,7 @@ REFUSED: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("thing", "says"), REFUSED, ids=repr)
+@pytest.mark.parametrize(("thing", "says"), REFUSED, ids=_shown)
 def test_what_cannot_be_a_tool(thing: Any, says: str) -> None:
     """The error names what was given, and what is accepted or to be done."""
     with pytest.raises(RequestError, match=says):
@@ -1062,7 +1068,7 @@ CALLS: list[tuple[Any, dict[str, Any], Any]] = [
 ]
 
 
-@pytest.mark.parametrize(("tool", "arguments", "result"), CALLS, ids=repr)
+@pytest.mark.parametrize(("tool", "arguments", "result"), CALLS, ids=_shown)
 def test_arguments_become_what_the_signature_says(
     tool: Any, arguments: dict[str, Any], result: Any
 ) -> None:
@@ -1108,7 +1114,7 @@ WRONG_CALLS: list[tuple[Any, Any, list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("tool", "arguments", "says"), WRONG_CALLS, ids=repr)
+@pytest.mark.parametrize(("tool", "arguments", "says"), WRONG_CALLS, ids=_shown)
 def test_what_does_not_fit_is_told_to_the_model(tool: Any, arguments: Any, says: list[str]) -> None:
     """The text names the tool and everything that is wrong, so that one more try can mend it all."""
     with pytest.raises(RequestError) as caught:

@@ -9,6 +9,7 @@ import base64
 import io
 import json
 import math
+import re
 from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
@@ -320,7 +321,9 @@ GENERATE: list[Case] = [
 
 
 def _ids(cases: list[Case]) -> list[str]:
-    return [f"{name}-{value!r:.30}" for name, value, _ in cases]
+    # Without addresses, which are others in each process.
+    shown = [re.sub(" at 0x[0-9a-f]+", "", repr(value)) for _, value, _ in cases]
+    return [f"{case[0]}-{text:.30}" for case, text in zip(cases, shown, strict=True)]
 
 
 def _refused(server: MockOllama, call: Callable[[], object]) -> str:

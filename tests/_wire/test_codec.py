@@ -252,7 +252,7 @@ def test_markup_is_written_as_it_is() -> None:
         -float("inf"),
         b"bytes",
         {1, 2},
-        object(),
+        pytest.param(object(), id="an object"),
         "\ud83d",
         {"a": ["\udc00"]},
         {"a": {"b": b""}},
