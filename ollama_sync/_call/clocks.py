@@ -137,7 +137,7 @@ class Clocks:
     def _due(self) -> None:
         # The loop serves timers before sockets. What came while it was held up is read before a clock may say that nothing came.
         self._timer.close()
-        self._timer = self._hub.call_later(0.0, self.ring)
+        self._timer = self._hub.call_after_look(self.ring)
 
     def ring(self) -> None:
         """Tell which clock has run out; without one, wait for the next."""

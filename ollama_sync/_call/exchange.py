@@ -180,8 +180,7 @@ class Exchange:
         channel.listen(tell)
         try:
             self._observer.began()
-            # The caller learns of an end also if the hub ends before `_run` can begin.
-            hub.submit(self._run, on_end=partial(self._finish, CANCELLED))
+            hub.submit(self._run, on_end=self._hub_ended)
             while not is_there(channel):
                 waiter.wait(None if tick is None else _TICK)
                 if tick is not None:
@@ -310,6 +309,12 @@ class Exchange:
         self._hub.call_soon(self._pump.resume)
 
     # The hub, in callbacks of the loop.
+
+    def _hub_ended(self) -> None:
+        """End it if nothing else has: its job is over, or will never begin."""
+        self._finish(
+            Failed(HubError(f"{self.tried}: the hub's loop has ended; make the call again"))
+        )
 
     def _expired(self, error: WaitTimeout) -> None:
         if isinstance(error, ConnectTimeout):

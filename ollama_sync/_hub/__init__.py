@@ -17,7 +17,8 @@ from ollama_sync._hub.channel import (
     Failed,
     Finished,
 )
-from ollama_sync._hub.loop import Hub, Killed
+from ollama_sync._hub.jobs import Killed
+from ollama_sync._hub.loop import Hub
 from ollama_sync._hub.native import Lock, allocate_lock, current_greenlet, get_ident
 from ollama_sync._hub.registry import shared_hub
 from ollama_sync._hub.waiter import Waiter, new_waiter

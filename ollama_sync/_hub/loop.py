@@ -5,6 +5,7 @@ The thread starts at the first use; `exits` has what the interpreter's exit does
 
     any thread writes      _inbox (append)
     under _start_lock      _ready, _closing
+    whoever finds the loop dead, once     is_over, and then _inbox (popleft), _jobs
     hub thread writes      _inbox (popleft), _jobs, _rounds, _loop_greenlet, _thread, _wake, _stopped, _started, _start_error
 """
 
@@ -19,20 +20,16 @@ import gevent
 import gevent.event
 
 from ollama_sync._hub import exits, native
+from ollama_sync._hub.jobs import GRACE, Jobs, Killed, OnEnd
+from ollama_sync._hub.lifeline import Lifeline
 from ollama_sync._hub.rounds import Rounds
 from ollama_sync._hub.waiter import Waiter, new_waiter
 from ollama_sync._process import this_process
 from ollama_sync.errors import ForkedError, HubError
 
-Killed = gevent.GreenletExit
-"""Raised in a job that is killed; no error, so `except Exception` does not catch it."""
-
 log = logging.getLogger("ollama_sync.hub")
 
 R = TypeVar("R")
-
-# How long an exit or a stop waits for jobs that were killed to let go of their sockets.
-_GRACE = 0.5
 
 
 class Hub:
@@ -55,7 +52,9 @@ class Hub:
         self._started = False
         self._closing = False
         self._inbox: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
-        self._jobs: set[gevent.Greenlet] = set()
+        self._jobs = Jobs(name)
+        self.is_over = False
+        """Whether the loop has ended by itself. Any thread."""
         self._ready: native.Lock | None = None  # free when the thread has started, or failed to
         self._finished = native.allocate_lock()
         self._finished.acquire()  # until the thread ends
@@ -64,7 +63,15 @@ class Hub:
         self._loop_greenlet: Any = None  # in which callbacks run
 
     def __repr__(self) -> str:
-        state = "closed" if self._closing else "running" if self._started else "not started"
+        state = (
+            "broken"
+            if self.is_over
+            else "closed"
+            if self._closing
+            else "running"
+            if self._started
+            else "not started"
+        )
         return f"<Hub {self._name!r}: {state}, {len(self._jobs)} jobs>"
 
     @property
@@ -100,6 +107,8 @@ class Hub:
             ForkedError: the hub belongs to the parent process.
         """
         self._start()
+        if self._started and not self._lifeline.is_intact():
+            self._break(HubError("its file descriptors were closed"))
         if not self.call_soon(self._spawn, job, args, on_end):
             raise HubError(
                 f"{self._name}: stopped, or the interpreter is exiting; nothing was started"
@@ -119,6 +128,9 @@ class Hub:
             self._post(callback, args)
         except ValueError:  # another thread has stopped the hub since, and the loop is gone
             return False
+        # Whoever found the loop dead may have emptied the inbox before we put this into it.
+        if self.is_over:
+            self._drop_inbox()
         return True
 
     def call(self, job: Callable[..., R], *args: Any) -> R:
@@ -192,7 +204,10 @@ class Hub:
 
     def wake(self, waiter: Waiter) -> None:
         """Wake a caller when the loop has served everything that is ready now, just before it waits. Hub thread only."""
-        self._rounds.wake(waiter)
+        if self.is_over:
+            waiter.wake()  # nothing is served any more
+        else:
+            self._rounds.wake(waiter)
 
     def yield_turn(self) -> None:
         """Let everything else that is ready run before this job goes on. Hub thread only, in a job.
@@ -228,7 +243,7 @@ class Hub:
         """Kill the jobs and end the thread. Blocks the native thread for at most about half a second."""
         if self._close():
             self._post(self._spawn, (self._shut_down, ()))
-            self._finished.acquire(True, 2 * _GRACE)
+            self._finished.acquire(True, 2 * GRACE)
             exits.has_ended(self)
 
     # From here on the hub's own business.
@@ -268,6 +283,7 @@ class Hub:
             hub = gevent.get_hub()
             hub.ollama_sync_hub = True
             self._rounds = Rounds(hub)
+            self._lifeline = Lifeline(hub, self._jobs.__len__)
             self._loop_greenlet = hub
             self._thread = native.get_ident()
             self._stopped = gevent.event.Event()
@@ -280,7 +296,12 @@ class Hub:
         exits.has_started(self)
         self._started = True
         ready.release()
-        self._stopped.wait()
+        try:
+            self._stopped.wait()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it has ended the loop
+            self._break(error)
+            self._finished.release()
+            return
         self._jobs.clear()
         self._wake.close()
         hub.destroy(destroy_loop=True)
@@ -298,31 +319,13 @@ class Hub:
                 callback(*args)
             except Exception:
                 log.exception("%s: a callback failed; this is a bug, please report it", self._name)
+                self._drop(callback, args)
 
     def _spawn(
-        self,
-        job: Callable[..., object],
-        args: tuple[Any, ...],
-        on_end: Callable[[], object] | None = None,
+        self, job: Callable[..., object], args: tuple[Any, ...], on_end: OnEnd | None = None
     ) -> None:
-        greenlet = gevent.Greenlet(self._run_job, job, args)
-        self._jobs.add(greenlet)
-        # Links are also called for a greenlet that is killed before it ran.
-        greenlet.rawlink(self._jobs.discard)
-        if on_end is not None:
-            greenlet.rawlink(lambda _: on_end())
-        greenlet.start()
-
-    def _run_job(self, job: Callable[..., object], args: tuple[Any, ...]) -> None:
-        try:
-            job(*args)
-        except Killed:
-            pass  # killed by `stop` or at exit
-        except BaseException:  # nothing a job raises may end the hub (SystemExit would)
-            log.exception("%s: a job failed; this is a bug, please report it", self._name)
-        finally:
-            # An error that the job has handed on leads back to this frame, and would keep alive what the job belongs to.
-            del job, args
+        self._jobs.spawn(job, args, on_end)
+        self._lifeline.beat()
 
     def _close(self) -> bool:
         """Refuse new work; true for the one caller that has a running thread to end."""
@@ -335,18 +338,12 @@ class Hub:
             self._closing = True
         return was_running
 
-    def _end_jobs(self) -> None:
-        """Kill every other job and wait for them, for a bounded time. Runs in a job."""
-        others = self._jobs - {gevent.getcurrent()}
-        gevent.killall(others, block=False)
-        gevent.joinall(others, timeout=_GRACE)
-
     def _shut_down(self) -> None:
-        self._end_jobs()
+        self._jobs.end()
         self._stopped.set()
 
     def _freeze(self, frozen: native.Lock) -> None:
-        self._end_jobs()
+        self._jobs.end()
         for_ever = native.allocate_lock()
         for_ever.acquire()
         frozen.release()
@@ -361,6 +358,34 @@ class Hub:
             frozen = native.allocate_lock()
             frozen.acquire()
             self._post(self._spawn, (self._freeze, (frozen,)))
-            if frozen.acquire(True, 2 * _GRACE):
+            if frozen.acquire(True, 2 * GRACE):
                 # Two bytecodes lie between the release we saw and the lock in which the thread stays: let it get there.
                 native.sleep(0.002)
+
+    def _break(self, error: BaseException) -> None:
+        """End everything, since the loop does not turn any more. On whatever thread found out; the first counts."""
+        with self._start_lock:
+            if self.is_over:
+                return
+            self._closing = self.is_over = True
+        exits.has_ended(self)
+        log.error(
+            "%s: its loop has ended: %r; its calls fail, and the next one starts another loop",
+            *(self._name, error),
+        )
+        self._drop_inbox()
+        self._jobs.drop()
+        self._rounds.wake_now()
+
+    def _drop_inbox(self) -> None:
+        """Tell whoever waits for a job that it will not begin."""
+        while self._inbox:
+            try:
+                callback, args = self._inbox.popleft()
+            except IndexError:  # two threads came here, and the other was faster
+                return
+            self._drop(callback, args)
+
+    def _drop(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
+        if callback == self._spawn:
+            self._jobs.tell(*args[2:])

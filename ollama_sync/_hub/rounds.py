@@ -109,6 +109,10 @@ class Rounds:
         if len(self._to_wake) >= _MOST_TO_WAKE:
             self._wake_all()
 
+    def wake_now(self) -> None:
+        """Wake whoever is to be woken, since no round will end any more. Any thread, for the loop does not turn."""
+        self._wake_all()
+
     def _wake_all(self) -> None:
         self._woken, self._to_wake = [*self._to_wake], {}
         for waiter in self._woken:

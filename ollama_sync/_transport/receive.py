@@ -86,7 +86,7 @@ class Receiver:
 
     def __init__(self, sock: Any) -> None:
         self._fd: int = sock.fileno()
-        self._readiness = _readiness()
+        self._readiness = _epoll_watcher()
         self._is_watched = False  # from the first wait on
         self._has_news = False
         self._is_drained = False
@@ -143,7 +143,7 @@ class Receiver:
                 self._sleeper = None
 
 
-class _Readiness:
+class _EpollWatcher:
     """The epoll of one loop, and the one watcher that rings for all its sockets."""
 
     def __init__(self, loop: Any) -> None:
@@ -155,7 +155,11 @@ class _Readiness:
         self._events = ctypes.create_string_buffer(_EVENT.size * _MOST_EVENTS)
         self._buffer: Any = ctypes.create_string_buffer(READ_SIZE)
         self._watcher = loop.io(self._fd, 1)
-        self._watcher.start(self._ring)
+        self._start()
+        # gevent stops a watcher whose callback raised; here every plain stream would be deaf for good.
+        restarts = getattr(gevent.get_hub(), "ollama_sync_restarts", None)
+        if restarts is not None:
+            restarts[self._watcher] = self._start
 
     def add(self, fd: int, receiver: Receiver) -> None:
         if _calls.epoll_ctl(self._fd, _ADD, fd, _EVENT.pack(_ARRIVALS, fd)) < 0:
@@ -173,6 +177,10 @@ class _Readiness:
         del self._receivers[fd]
         _calls.epoll_ctl(self._fd, _DELETE, fd, None)
 
+    def _start(self) -> None:
+        if not self._watcher.active:
+            self._watcher.start(self._ring)
+
     def _ring(self) -> None:
         count = _calls.epoll_wait(self._fd, self._events, _MOST_EVENTS, 0)
         events = self._events.raw[: max(count, 0) * _EVENT.size]
@@ -187,10 +195,10 @@ class _Readiness:
             os.close(self._fd)
 
 
-def _readiness() -> _Readiness:
+def _epoll_watcher() -> _EpollWatcher:
     """Return the one of this thread's loop."""
     hub = gevent.get_hub()
-    found: _Readiness | None = getattr(hub, "ollama_sync_readiness", None)
+    found: _EpollWatcher | None = getattr(hub, "ollama_sync_readiness", None)
     if found is None:
-        found = hub.ollama_sync_readiness = _Readiness(hub.loop)
+        found = hub.ollama_sync_readiness = _EpollWatcher(hub.loop)
     return found

@@ -25,6 +25,9 @@ class Loop:
         self.timers.append(Timer(self, self.now + seconds, callback))
         return self.timers[-1]
 
+    def call_after_look(self, callback: Callable[[], None]) -> Timer:
+        return self.call_later(0.0, callback)
+
     def step(self) -> None:
         timer = min(self.timers, key=lambda one: one.at)
         self.timers.remove(timer)

@@ -168,7 +168,7 @@ def test_a_job_killed_before_it_began_is_told_too(hub: Hub) -> None:
 
     def both() -> None:
         hub._spawn(told.append, ("ran",), lambda: told.append("ended"))
-        (job,) = hub._jobs - {hub.this_job()}
+        (job,) = hub._jobs.others()
         hub.kill(job)
         job.join()
 
@@ -183,9 +183,9 @@ def test_a_call_killed_before_it_began_says_so(hub: Hub) -> None:
     spawn = hub._spawn
 
     def spawn_and_kill(*args: Any) -> None:
-        before = set(hub._jobs)
+        before = set(hub._jobs._running)
         spawn(*args)
-        for job in hub._jobs - before:
+        for job in hub._jobs._running.keys() - before:
             hub.kill(job)
 
     hub._spawn = spawn_and_kill  # type: ignore[method-assign]  # to kill between spawn and start

@@ -182,7 +182,7 @@ def test_a_forked_child_leaves_the_parents_connections_alone(
     road.read(road.send(transport, JSON, seen))
     pid = os.getpid()
     child = (this_process()[0], pid + 1)
-    monkeypatch.setitem(registry._shared, child, shared_hub())  # one hub stands for both
+    monkeypatch.setitem(registry._shared, (child, 0), shared_hub())  # one hub stands for both
     monkeypatch.setattr(os, "getpid", lambda: pid + 1)
     shared_hub()._process = this_process()
     try:
