@@ -6,32 +6,32 @@ Runs on the main thread. Leaving a command, by Ctrl-C too, closes its connection
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import TYPE_CHECKING, Any
 
 from ollama_sync.cli import _values
+from ollama_sync.cli._answer import Answer
 from ollama_sync.cli._completion import add_model
-from ollama_sync.cli._escapes import for_stdout
-from ollama_sync.cli._streams import print_json, read_text
+from ollama_sync.cli._question import question_of
+from ollama_sync.cli._streams import has_typist
+from ollama_sync.errors import RequestError
 
 if TYPE_CHECKING:
-    from ollama_sync import ChatResponse, Client, GenerateResponse, Stream
+    from ollama_sync import Client
 
-_PROMPT = "what to ask; - reads it from standard input"
-_DIM, _PLAIN = "\033[2m", "\033[0m"
+_PROMPT = "what to ask; what is piped in follows it, or stands where a - is"
 
 
 def declare_chat(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `chat`."""
     add_model(parser)
-    parser.add_argument("prompt", nargs="?", help=f"{_PROMPT}; left out, it is a conversation")
+    parser.add_argument("prompt", nargs="*", help=f"{_PROMPT}; with neither, it is a conversation")
     _declare_answer(parser)
 
 
 def declare_generate(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `generate`."""
     add_model(parser)
-    parser.add_argument("prompt", help=_PROMPT)
+    parser.add_argument("prompt", nargs="*", help=_PROMPT)
     _declare_answer(parser)
 
 
@@ -53,10 +53,26 @@ def _declare_answer(parser: argparse.ArgumentParser) -> None:
         help="true, false, or a level as high: whether the model thinks first",
     )
     parser.add_argument(
+        "--image",
+        dest="images",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="to look at; may come again; - reads it from standard input",
+    )
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument(
         "--format",
         metavar="FORMAT",
         type=_values.answer_format,
-        help="json, or a JSON schema that the answer is to keep to",
+        help="json, or a JSON schema that the answer is to keep to, or a file that holds one",
+    )
+    forms.add_argument(
+        "--schema",
+        dest="format",
+        metavar="MEMBERS",
+        type=_values.short_schema,
+        help="the same in short: 'name, age int: in years'",
     )
     parser.add_argument(
         "--keep-alive",
@@ -64,28 +80,57 @@ def _declare_answer(parser: argparse.ArgumentParser) -> None:
         type=_values.keep_alive,
         help="how long the model stays loaded: seconds, or as 5m; -1 is for ever",
     )
+    parser.add_argument(
+        "--verbose", action="store_true", help="on stderr: tokens, their speed, what loading took"
+    )
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--extract", action="store_true", help="only the first block of code")
+    shown.add_argument(
+        "--markdown", action="store_true", help="rendered, if standard output is a terminal"
+    )
 
 
 def run_chat(client: Client, args: argparse.Namespace) -> None:
-    """Ask one thing, or without a prompt talk."""
-    if args.prompt is None:
+    """Ask one thing, or at a terminal without a prompt talk.
+
+    Raises:
+        RequestError: there is no prompt, and nobody who could type one.
+    """
+    question = question_of(args)
+    if question is None:
+        if not has_typist():
+            raise _no_prompt()
         from ollama_sync.cli._interactive import Conversation
 
         Conversation(client, args).run()
         return
-    messages = [{"role": "user", "content": read_text(args.prompt)}]
+    message: dict[str, Any] = {"role": "user", "content": question.text}
+    if question.images:
+        message["images"] = question.images
+    messages = [message]
     if args.system is not None:
         messages.insert(0, {"role": "system", "content": args.system})
-    Answer(as_json=args.as_json).show(
-        client.chat(args.model, messages, stream=True, **of_model(args))
-    )
+    Answer(args).follow(client.chat(args.model, messages, stream=True, **of_model(args)))
 
 
 def run_generate(client: Client, args: argparse.Namespace) -> None:
-    """Have a model complete a prompt."""
-    prompt = read_text(args.prompt)
-    Answer(as_json=args.as_json).show(
-        client.generate(args.model, prompt, stream=True, system=args.system, **of_model(args))
+    """Have a model complete a prompt.
+
+    Raises:
+        RequestError: there is none.
+    """
+    question = question_of(args)
+    if question is None:
+        raise _no_prompt()
+    Answer(args).follow(
+        client.generate(
+            args.model,
+            question.text,
+            stream=True,
+            system=args.system,
+            images=question.images or None,
+            **of_model(args),
+        )
     )
 
 
@@ -99,59 +144,5 @@ def of_model(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-class Answer:
-    """One answer, printed as it comes.
-
-    Args:
-        as_json: print the parts instead of the text.
-    """
-
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
-        self._shows_thinking = not as_json and sys.stdout.isatty()
-        self._is_thinking = False
-        self._texts: list[str] = []
-
-    @property
-    def text(self) -> str:
-        """What has been printed of it; also after a failure."""
-        return "".join(self._texts)
-
-    def show(self, stream: Stream[ChatResponse] | Stream[GenerateResponse]) -> None:
-        """Print the parts as they come, and in the end a line end. What the model thinks is for terminals only, and dim.
-
-        Raises:
-            OllamaError: how the stream failed, after everything that had arrived.
-        """
-        with stream:
-            try:
-                for parts in stream.batches():
-                    for part in parts:
-                        self._show_part(part)
-                    sys.stdout.flush()
-            finally:
-                self._end_thinking()
-        if not self._as_json:
-            print(flush=True)
-
-    def _show_part(self, part: ChatResponse | GenerateResponse) -> None:
-        said = part.get("message") or part  # generate has no message, but the same text beside it
-        text = said.get("content") or said.get("response") or ""
-        thought = said.get("thinking") or ""
-        self._texts.append(text)
-        if self._as_json:
-            print_json(part)
-            return
-        if thought and self._shows_thinking:
-            if not self._is_thinking:
-                self._is_thinking = True
-                sys.stdout.write(_DIM)
-            sys.stdout.write(for_stdout(thought))
-        if text:
-            self._end_thinking()
-            sys.stdout.write(for_stdout(text))
-
-    def _end_thinking(self) -> None:
-        if self._is_thinking:
-            self._is_thinking = False
-            sys.stdout.write(f"{_PLAIN}\n\n")
+def _no_prompt() -> RequestError:
+    return RequestError("no prompt: write one behind the model, or pipe it in")

@@ -1,7 +1,6 @@
-"""`chat` without a prompt: a conversation, line by line.
+"""`chat` without a prompt: a conversation, line by line, with somebody at a terminal.
 
-Runs on the main thread, where Ctrl-C arrives. Without a terminal it reads its questions from standard input just so, and shows
-no marks.
+Runs on the main thread, where Ctrl-C arrives.
 """
 
 from __future__ import annotations
@@ -10,7 +9,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from ollama_sync.cli._answers import Answer, of_model
+from ollama_sync.cli._answer import Answer
+from ollama_sync.cli._answers import of_model
 from ollama_sync.cli._streams import complain
 from ollama_sync.errors import OllamaError, RequestError
 
@@ -37,16 +37,15 @@ class Conversation:
     def __init__(self, client: Client, args: argparse.Namespace) -> None:
         self._client = client
         self._args = args
-        self._at_terminal = sys.stdin.isatty()
-        self._has_marks = self._at_terminal and sys.stdout.isatty() and not args.as_json
+        self._has_marks = sys.stdout.isatty() and not args.as_json
         self._told: list[dict[str, str]] = []
         self._forget()
 
     def run(self) -> None:
-        """Talk until /bye or the end of the input. Blocks; at a terminal a failed answer does not end it.
+        """Talk until /bye or the end of the input. Blocks; a failed answer does not end it.
 
         Raises:
-            OllamaError: there is no such server or model, or without a terminal an answer failed.
+            OllamaError: there is no such server or model.
         """
         # Fails now, and not after somebody has typed a question.
         self._client.show(self._args.model)
@@ -57,16 +56,12 @@ class Conversation:
             pass
 
     def _go_on(self) -> bool:
-        """Take a turn. False when it was the last one; what goes wrong at a terminal is said there."""
+        """Take a turn. False when it was the last one; what goes wrong is said, and does not end it."""
         try:
             return self._turn()
         except KeyboardInterrupt:
-            if not self._at_terminal:
-                raise
             print(flush=True)
         except OllamaError as error:
-            if not self._at_terminal:
-                raise
             complain(str(error))
         return True
 
@@ -111,9 +106,9 @@ class Conversation:
 
     def _answer(self, question: str) -> None:
         asked = [*self._told, {"role": "user", "content": question}]
-        answer = Answer(as_json=self._args.as_json)
+        answer = Answer(self._args)
         try:
-            answer.show(
+            answer.follow(
                 self._client.chat(self._args.model, asked, stream=True, **of_model(self._args))
             )
         finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from ollama_sync.cli._escapes import for_stdout, visible
 from ollama_sync.cli._render import json_line, one_line
@@ -24,7 +24,7 @@ def read_text(given: str) -> str:
     Raises:
         RequestError: standard input is no text.
     """
-    return _stdin().removesuffix("\n") if given == "-" else given
+    return read_stdin().removesuffix("\n") if given == "-" else given
 
 
 def read_file(path: str) -> str:
@@ -35,18 +35,44 @@ def read_file(path: str) -> str:
         RequestError: it is no text.
     """
     if path == "-":
-        return _stdin()
+        return read_stdin()
     try:
         return Path(path).read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise RequestError(f"{path}: not text in UTF-8: {error}") from error
 
 
-def _stdin() -> str:
+def read_stdin() -> str:
+    """Return all of standard input.
+
+    Raises:
+        RequestError: it is no text, or closed.
+    """
+    stdin = _open_stdin()
     try:
-        return sys.stdin.read()
+        return stdin.read()
     except UnicodeDecodeError as error:
-        raise RequestError(f"standard input: not text in {sys.stdin.encoding}: {error}") from error
+        raise RequestError(f"standard input: not text in {stdin.encoding}: {error}") from error
+
+
+def read_stdin_bytes() -> bytes:
+    """Return all of standard input, which need not be text.
+
+    Raises:
+        RequestError: it is closed.
+    """
+    return _open_stdin().buffer.read()
+
+
+def _open_stdin() -> TextIO:
+    if sys.stdin is None:  # how Python starts where the shell said `<&-`
+        raise RequestError("standard input is closed, so there is nothing to read")
+    return sys.stdin
+
+
+def has_typist() -> bool:
+    """Return whether standard input is a terminal, at which somebody can type."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def show(text: str) -> None:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from argparse import ArgumentTypeError
+from pathlib import Path
 from typing import Any
+
+_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
 
 def count(text: str) -> int:
@@ -62,15 +66,56 @@ def thought(text: str) -> bool | str:
 
 
 def answer_format(text: str) -> str | dict[str, Any]:
-    """Return "json", or a JSON schema."""
+    """Return "json", or a JSON schema: as it stands, or out of a file."""
     if text == "json":
         return text
+    if text.lstrip().startswith("{"):
+        return _json_schema(text, text)
+    try:
+        return _json_schema(text, Path(text).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArgumentTypeError(
+            f"{text!r}: json, a JSON schema, or a file that holds one: {error}"
+        ) from error
+
+
+def short_schema(text: str) -> dict[str, Any]:
+    """Return the JSON schema of an object from a list of its members, which commas or line ends divide.
+
+    Each is a name, a type if it is not a string (str, int, float or bool), and behind a colon what it means.
+
+    Example:
+        >>> short_schema("name, age int: in years")["properties"]
+        {'name': {'type': 'string'}, 'age': {'type': 'integer', 'description': 'in years'}}
+    """
+    members = (member.strip() for member in re.split("\n" if "\n" in text.strip() else ",", text))
+    properties = dict(_member(member) for member in members if member)
+    if not properties:
+        raise ArgumentTypeError("no member; as 'name, age int: in years'")
+    return {"type": "object", "properties": properties, "required": [*properties]}
+
+
+def _member(text: str) -> tuple[str, dict[str, Any]]:
+    head, _, meaning = text.partition(":")
+    words = head.split()
+    name, kind = words[0] if words else "", words[1] if len(words) > 1 else "str"
+    if not name or len(words) > 2 or kind not in _TYPES:
+        raise ArgumentTypeError(
+            f"{text!r}: NAME, NAME TYPE or NAME TYPE: MEANING, and a type is one of {', '.join(_TYPES)}"
+        )
+    member = {"type": _TYPES[kind]}
+    if meaning.strip():
+        member["description"] = meaning.strip()
+    return name, member
+
+
+def _json_schema(shown: str, text: str) -> dict[str, Any]:
     try:
         schema = json.loads(text)
     except ValueError as error:
-        raise ArgumentTypeError(f"{text!r}: json, or a JSON schema: {error}") from error
+        raise ArgumentTypeError(f"{shown!r}: no JSON schema: {error}") from error
     if not isinstance(schema, dict):
-        raise ArgumentTypeError(f"{text!r}: json, or a JSON schema, which is an object")
+        raise ArgumentTypeError(f"{shown!r}: a JSON schema is an object")
     return schema
 
 

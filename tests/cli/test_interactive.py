@@ -1,15 +1,11 @@
-"""A conversation at a terminal, and one whose questions come from a pipe."""
+"""A conversation at a terminal."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
-from ollama_sync.cli import main
-from ollama_sync.testing import Gate, MockOllama, chunk, end, head, reply, stream, wait
+from ollama_sync.testing import Gate, MockOllama, chunk, head, reply, stream, wait
 
 MARK = ">>> "
 
@@ -151,13 +147,14 @@ def test_a_failure_does_not_end_the_conversation(at_terminal: Callable[..., Any]
         assert asked(server)[1] == [("user", "Two")]
 
 
-def test_a_model_that_is_not_there_ends_it_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_is_not_there_ends_it_at_once(at_terminal: Callable[..., Any]) -> None:
     """Nobody types a question to a model that does not exist: it ends with 1 before the first mark."""
     with MockOllama(models=["other"]) as server:
-        assert main(["chat", "m", "--host", server.url]) == 1
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "not found" in captured.err
+        terminal = at_terminal("chat", "m", "--host", server.url)
+        rest = terminal.read_rest()
+        assert terminal.wait() == 1
+    assert "not found" in rest
+    assert MARK not in rest
 
 
 def test_thinking_is_dim_at_a_terminal(at_terminal: Callable[..., Any]) -> None:
@@ -175,42 +172,3 @@ def test_thinking_is_dim_at_a_terminal(at_terminal: Callable[..., Any]) -> None:
         terminal.type("And?\n")
         terminal.read_until("So.")
         assert asked(server)[1][1] == ("assistant", "42")
-
-
-def test_questions_may_come_from_a_pipe(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without a terminal only the answers are printed, and the end of the input ends it with 0."""
-    monkeypatch.setattr("sys.stdin", io.StringIO('One\n"""\nTwo\nThree\n"""\n'))
-    with MockOllama() as server:
-        answers(server, "A", "B")
-        assert main(["chat", "m", "--host", server.url]) == 0
-        assert asked(server)[1] == [
-            ("user", "One"),
-            ("assistant", "A"),
-            ("user", "Two\nThree"),
-        ]
-    assert capsys.readouterr() == ("A\nB\n", "")
-
-
-def test_a_failure_ends_a_conversation_from_a_pipe(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nobody is there to ask again, so it ends with 1, after what had arrived."""
-    monkeypatch.setattr("sys.stdin", io.StringIO("One\nTwo\n"))
-    with MockOllama() as server:
-        server.script([head(), chunk(said("Hel")), chunk({"error": "out of memory"}), end()])
-        assert main(["chat", "m", "--host", server.url]) == 1
-        assert len(asked(server)) == 1
-    assert capsys.readouterr() == ("Hel", "ollama-sync: out of memory\n")
-
-
-def test_a_pipe_that_is_no_text_is_code_2(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Bytes that are no text are a wrong argument, and no traceback."""
-    stdin = io.TextIOWrapper(io.BytesIO(b"\xff\xfe\n"), encoding="utf-8")
-    monkeypatch.setattr("sys.stdin", stdin)
-    with MockOllama() as server:
-        assert main(["chat", "m", "--host", server.url]) == 2
-    assert "not text in utf-8" in capsys.readouterr().err
