@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from ollama_sync._hub import Cancelled, End, Failed, Hub, get_ident, new_waiter, shared_hub
 from ollama_sync._process import Process, this_process
@@ -48,6 +49,10 @@ class ClientStatistics:
     bytes: int
     connections: int
 
+    def __json__(self) -> dict[str, Any]:
+        """Return the numbers by name, for serializers that ask by this name."""
+        return asdict(self)
+
 
 @dataclass(frozen=True)
 class HubStatistics:
@@ -72,6 +77,10 @@ class HubStatistics:
     jobs: int
     waiting: int
     lag: float | None
+
+    def __json__(self) -> dict[str, Any]:
+        """Return the numbers by name, for serializers that ask by this name."""
+        return asdict(self)
 
 
 def hub_statistics() -> HubStatistics:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from ollama_sync._observe.counters import Counts
 
@@ -41,6 +42,10 @@ class StreamStats:
     elapsed: float
     buffered: int
     tokens_per_second: float | None
+
+    def __json__(self) -> dict[str, Any]:
+        """Return the numbers by name, for serializers that ask by this name."""
+        return asdict(self)
 
 
 def stats_of(counts: Counts, batches: int) -> StreamStats:

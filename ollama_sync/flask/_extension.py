@@ -15,6 +15,7 @@ from werkzeug.local import LocalProxy
 from ollama_sync import Client, RequestError, UsageError
 from ollama_sync.flask._commands import command_group
 from ollama_sync.flask._errors import handle_errors
+from ollama_sync.flask._json import take_values
 from ollama_sync.flask._settings import CLIENT, warn_of_unknown
 
 
@@ -24,7 +25,8 @@ class Ollama:
     Each parameter of `Client` is a setting in `app.config`, in capitals behind `OLLAMA_`, with the same default: `OLLAMA_HOST`,
     `OLLAMA_API_KEY`, `OLLAMA_TIMEOUT`, `OLLAMA_BATCH` (a `BatchPolicy`) and so on. Where `OLLAMA_HOST` or `OLLAMA_API_KEY` is None, the
     environment's variable of that name holds. A name that begins so and is no setting is warned of. Unless the app has a handler
-    of its own for `OllamaError`, `error_reply` answers for what the views let through.
+    of its own for `OllamaError`, `error_reply` answers for what the views let through. Views may return replies and statistics, and
+    `app.json` writes them.
 
     The client is made at the first use in a context of the app, from what the config says then. It serves all threads and greenlets of the
     process, and works in forked children too: so also under `gunicorn --preload`.
@@ -68,6 +70,7 @@ class Ollama:
         _new_client(app)
         app.extensions["ollama"] = {}
         handle_errors(app)
+        take_values(app)
         app.cli.add_command(command_group(current_ollama))
 
 

@@ -307,6 +307,10 @@ class View(Wrapper, metaclass=_Slotted):
         value = self.model_dump(exclude_none=exclude_none)
         return json.dumps(value, indent=indent, separators=separators, ensure_ascii=False)
 
+    def __json__(self) -> dict[str, Any]:
+        """Do as `to_dict`, for serializers that ask by this name: those of Celery and `ollama_sync.flask`."""
+        return self.to_dict()
+
     def __eq__(self, other: object) -> bool:
         if type(other) is type(self) or isinstance(other, dict):
             return bool(self._raw == unwrap(other))
