@@ -16,8 +16,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, abort, render_template, request, session
 from werkzeug.exceptions import HTTPException
 
-from ollama_sync import RequestError
-from ollama_sync.flask import Answers, Ollama, current_ollama
+from ollama_sync.flask import Answers, Ollama, chat_arguments, current_ollama
 
 HOSTS = os.environ.get("CHAT_HOSTS", "localhost,127.0.0.1,::1").split(",")
 
@@ -27,8 +26,6 @@ app.config["SESSION_COOKIE_SAMESITE"] = "Strict"
 app.config["MAX_CONTENT_LENGTH"] = 32 * 1024 * 1024  # pictures
 Ollama(app)  # at OLLAMA_HOST, of app.config or of the environment
 answers = Answers(app)
-# Of a message that the SDK cannot send, as a picture that is no base64: the browser's mistake here, not the program's.
-app.register_error_handler(RequestError, lambda error: ({"error": str(error)}, 400))
 
 
 @app.errorhandler(HTTPException)
@@ -60,7 +57,8 @@ def models() -> list[str]:
 @app.post("/answers")
 def ask() -> tuple[dict[str, str], int]:
     owner = reader()
-    stream = current_ollama.chat(**question(request.get_json()), stream=True)
+    question = chat_arguments(request, allow=["images", "options", "system", "think"])
+    stream = current_ollama.chat(**question, stream=True)
     return {"id": answers.start(stream, owner=owner).id}, 202
 
 
@@ -81,33 +79,6 @@ def reader() -> str:
     if "user" not in session:
         abort(401, "load the page first: it brings the cookie")
     return str(session["user"])
-
-
-def question(asked: Any) -> dict[str, Any]:
-    """Return what a browser may have passed on to the model; anything else is its mistake."""
-    if not isinstance(asked, dict) or asked.keys() - {"model", "messages", "options", "think"}:
-        abort(400, "a question has model, messages, options and think, and nothing else")
-    if not isinstance(asked.get("model"), str) or not asked["model"]:
-        abort(400, "model: the name of a model")
-    messages = asked.get("messages")
-    if not isinstance(messages, list) or not messages or not all(map(_is_message, messages)):
-        abort(400, "messages: objects with role, content and perhaps images, at least one")
-    if not isinstance(asked.get("options", {}), dict):
-        abort(400, "options: an object")
-    if asked.get("think") not in (None, True, False):
-        abort(400, "think: true or false")
-    return asked
-
-
-def _is_message(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and not value.keys() - {"role", "content", "images"}
-        and value.get("role") in ("system", "user", "assistant")
-        and isinstance(value.get("content"), str)
-        and isinstance(value.get("images", []), list)
-        and all(isinstance(image, str) for image in value.get("images", []))
-    )
 
 
 @app.after_request

@@ -23,6 +23,7 @@ from ollama_sync.flask._errors import (
     error_reply,
 )
 from ollama_sync.flask._extension import Ollama, current_ollama
+from ollama_sync.flask._request import chat_arguments
 from ollama_sync.flask._responses import ndjson, sse, text
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "InvalidRequest",
     "Ollama",
     "StoreError",
+    "chat_arguments",
     "current_ollama",
     "error_reply",
     "ndjson",

@@ -70,7 +70,7 @@ def test_the_cookie_is_for_this_page_only(visitor: Any) -> None:
         {"model": "m", "messages": [{"role": 1}]},
         {"model": "m", "messages": [{"role": "user", "content": "", "images": ["/etc/passwd"]}]},
         {**QUESTION, "options": [1]},
-        {**QUESTION, "think": "x"},
+        {**QUESTION, "think": 7},
         {**QUESTION, "tools": [{}]},
         {**QUESTION, "keep_alive": -1},
     ],
