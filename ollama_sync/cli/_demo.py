@@ -1,43 +1,53 @@
-"""The demonstration: one answer shown as it comes, then two callers measured, by the clock of this very run.
+"""The demonstration: two callers ask the same at the same time, and one screen shows what each has got so far.
 
-Both callers look, then sleep for 50 ms, as a program does that draws a screen. One takes a part a look, the other all that
-has arrived. Runs on the main thread; each figure is what the callers saw, not what the stream says of itself.
+Both look, then do something else for 50 ms, as a program does that draws a screen. One takes a part a look, the other all that has
+arrived. Each has a thread of its own; the main thread draws. Each figure is what a caller saw, not what the stream says of itself.
 """
 
 from __future__ import annotations
 
 import argparse
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ollama_sync import ChatResponse, Client, Stream
-from ollama_sync.cli._render import duration, table
+from ollama_sync.cli._demo_screen import Screen, open_screen
+from ollama_sync.cli._render import duration, folded
+from ollama_sync.cli._streams import width
 
-GOAL = 1000
-"""Tokens: what "1000 tokens" in the table is about."""
+TOKENS = 160
+"""How long an answer may be."""
 
 _LOOK_EVERY = 0.05
-_QUESTION = [{"role": "user", "content": "Tell me a long story about a lighthouse and its keeper."}]
+_PATIENCE = 30.0  # seconds from a caller's first token on
+_DRAW_EVERY = 0.1  # seconds
+_DELAY = 0.01  # seconds a token of the mock server
+_QUESTION = [{"role": "user", "content": "Why is the sky blue? Explain it at length."}]
 
 Look = Callable[[Stream[ChatResponse]], list[ChatResponse]]
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What one caller saw.
+class Seen:
+    """What one caller has got so far.
 
     Args:
-        first: seconds from the call to its first token.
-        last: seconds from the call to its last token.
-        tokens: how many it took.
-        at_once: how many of them with its first look.
+        text: of the answer.
+        tokens: how many.
+        at_once: how many of them with the first look that found any.
+        first: seconds from the call to that look.
+        last: seconds from the call to the latest look that found any.
     """
 
-    first: float
-    last: float
-    tokens: int
-    at_once: int
+    text: str = ""
+    tokens: int = 0
+    at_once: int = 0
+    first: float = 0.0
+    last: float = 0.0
 
     @property
     def rate(self) -> float | None:
@@ -45,17 +55,58 @@ class Measured:
         later = self.last - self.first
         return (self.tokens - self.at_once) / later if later > 0 else None
 
-    @property
-    def goal(self) -> float | None:
-        """Seconds to `GOAL` tokens: as measured, or else extrapolated by `rate`; None when there is no rate."""
-        if self.reached:
-            return self.last
-        return None if self.rate is None else self.first + (GOAL - self.at_once) / self.rate
+    def with_more(self, texts: list[str], now: float) -> Seen:
+        """Return this with what another look has found.
 
-    @property
-    def reached(self) -> bool:
-        """Whether `GOAL` tokens came, so that nothing is extrapolated."""
-        return self.tokens >= GOAL
+        Args:
+            texts: of the tokens, at least one.
+            now: seconds since the call.
+        """
+        tokens, text = self.tokens + len(texts), self.text + "".join(texts)
+        if self.tokens:
+            return Seen(text, tokens, self.at_once, self.first, now)
+        return Seen(text, tokens, len(texts), now, now)
+
+
+class Caller:
+    """One of the two.
+
+    Args:
+        name: what it does.
+        code: how that is written.
+        look: takes from the stream; [] when nothing came.
+
+    Attributes:
+        seen: what it has got so far. Only the thread that asks sets it, to another frozen value each time, so any may read it.
+    """
+
+    def __init__(self, name: str, code: str, look: Look) -> None:
+        self.name = name
+        self.code = code
+        self.seen = Seen()
+        self._look = look
+        self._stopped = threading.Event()
+        self._stream: Stream[ChatResponse] | None = None  # set before `_stopped` is looked at
+
+    def ask(self, client: Client, model: str) -> None:
+        """Ask, and look until the answer ends, the time is over, or somebody has stopped it. Blocks."""
+        started = time.perf_counter()
+        with client.chat(model, _QUESTION, stream=True, options={"num_predict": TOKENS}) as stream:
+            self._stream = stream
+            while not (stream.done or self._is_over()):
+                texts = [part.message.content or "" for part in self._look(stream)]
+                if found := [text for text in texts if text]:
+                    self.seen = self.seen.with_more(found, time.perf_counter() - started)
+                self._stopped.wait(_LOOK_EVERY)
+
+    def stop(self) -> None:
+        """End it, also while it waits for the server. Any thread."""
+        self._stopped.set()
+        if self._stream is not None:
+            self._stream.cancel()
+
+    def _is_over(self) -> bool:
+        return self._stopped.is_set() or self.seen.last - self.seen.first > _PATIENCE
 
 
 def declare_demo(parser: argparse.ArgumentParser) -> None:
@@ -66,19 +117,22 @@ def declare_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def run_demo(args: argparse.Namespace) -> None:
-    """Measure two callers at the server of `--host`, or at a mock server."""
-    from ollama_sync.testing import MockOllama
+    """Show two callers at the server of `--host`, or at a mock server."""
+    from ollama_sync.testing import SAMPLE_TEXT, MockOllama
 
     if args.host is not None:
         demonstrate(args.host, args.model)
     else:
-        with MockOllama() as server:
-            print("No --host was given, so this is a mock server: 1000 tokens, one every 3 ms.")
+        with MockOllama(text=SAMPLE_TEXT, delay=_DELAY) as server:
+            print(
+                f"No --host was given, so this is a mock server: {TOKENS} tokens,"
+                f" one every {_DELAY * 1e3:.0f} ms."
+            )
             demonstrate(server.url, args.model)
 
 
 def demonstrate(host: str, model: str) -> None:
-    """Stream an answer to stdout, measure the two callers, print the table. Blocks for some ten seconds.
+    """Show two callers while they run, then a table of what each has got. Blocks for some ten seconds.
 
     Args:
         host: where the server is.
@@ -87,13 +141,16 @@ def demonstrate(host: str, model: str) -> None:
     Raises:
         OllamaError: the server is not there, or refuses.
     """
+    callers = (
+        Caller("one part a look", "next(stream)", one_part),
+        Caller("all that has arrived", "stream.poll()", all_arrived),
+    )
     with Client(host) as client:
-        print("\nAn answer, as it comes:\n")
-        _show(client, model)  # also loads the model, which is not to count against the first caller
-        print(f"\n\nTwo callers that look {1 / _LOOK_EVERY:.0f} times a second:\n")
-        one_by_one = measure(client, model, one_part, seconds=2.0)
-        in_batches = measure(client, model, all_arrived, seconds=5.0)
-    print(report(one_by_one, in_batches))
+        client.load(model)  # which is not to count against either
+        print(f"Two callers that look {1 / _LOOK_EVERY:.0f} times a second:\n", flush=True)
+        with _asking(callers, client, model) as asked, open_screen(TOKENS) as screen:
+            _watch(callers, asked, screen)
+    print(f"\n{report(callers, width())}")
 
 
 def one_part(stream: Stream[ChatResponse]) -> list[ChatResponse]:
@@ -107,72 +164,48 @@ def all_arrived(stream: Stream[ChatResponse]) -> list[ChatResponse]:
     return stream.poll(timeout=1.0)
 
 
-def measure(client: Client, model: str, look: Look, *, seconds: float) -> Measured:
-    """Ask, and look until there are `GOAL` tokens, the answer ends, or the time is over.
+def report(callers: tuple[Caller, ...], columns: int | None) -> str:
+    """Return what each caller has got as a table, or as a list where that is too wide.
 
     Args:
-        client: of the server.
-        model: of the server.
-        look: takes from the stream; [] when nothing came.
-        seconds: from the first token on.
+        callers: whose `seen` is complete.
+        columns: of the terminal; None is without end.
     """
-    started = time.perf_counter()
-    first = last = 0.0
-    tokens = at_once = 0
-    with client.chat(model, _QUESTION, stream=True) as stream:
-        while not stream.done and tokens < GOAL and (not tokens or last - first < seconds):
-            found = sum(1 for part in look(stream) if part.message.content)
-            if found:
-                last = time.perf_counter() - started
-                tokens += found
-                if not at_once:
-                    first, at_once = last, found
-            time.sleep(_LOOK_EVERY)
-    return Measured(first, last, tokens, at_once)
-
-
-def report(one_by_one: Measured, in_batches: Measured) -> str:
-    """Return the table of the two callers, with a note under it for what is extrapolated."""
-    callers = (one_by_one, in_batches)
-    lines = [
-        table(
-            [
-                ["", "one part a look", "all that arrived"],
-                ["", "next(stream)", "stream.poll()"],
-                ["tokens taken", *(str(caller.tokens) for caller in callers)],
-                ["in", *(duration(caller.last) for caller in callers)],
-                ["tokens/s", *map(_rate, callers)],
-                ["first token after", *map(_first, callers)],
-                [f"{GOAL} tokens in", *map(_goal, callers)],
-            ]
-        )
+    titles = ["LOOKS BY", "TOKENS", "IN", "TOKENS/S", "FIRST AFTER"]
+    rows = [
+        [
+            caller.code,
+            str(caller.seen.tokens),
+            duration(caller.seen.last) if caller.seen.tokens else "-",
+            "-" if caller.seen.rate is None else f"{caller.seen.rate:.1f}",
+            duration(caller.seen.first) if caller.seen.tokens else "-",
+        ]
+        for caller in callers
     ]
-    if not all(caller.reached for caller in callers):
-        lines.append("\n~ extrapolated from the tokens and the time above; all else was measured.")
-    return "\n".join(lines)
+    return folded([titles, *rows], columns)
 
 
-def _rate(caller: Measured) -> str:
-    return "-" if caller.rate is None else f"{caller.rate:.1f}"
+@contextmanager
+def _asking(
+    callers: tuple[Caller, ...], client: Client, model: str
+) -> Iterator[list[Future[None]]]:
+    """Have each caller ask on a thread of its own. They are stopped in the end, and what one of them met is raised."""
+    with ThreadPoolExecutor(len(callers)) as threads:
+        asked = [threads.submit(caller.ask, client, model) for caller in callers]
+        try:
+            yield asked
+        finally:
+            for caller in callers:
+                caller.stop()
+    for future in asked:
+        future.result()
 
 
-def _first(caller: Measured) -> str:
-    return duration(caller.first) if caller.tokens else "-"
-
-
-def _goal(caller: Measured) -> str:
-    if caller.goal is None:
-        return "-"
-    return duration(caller.goal) if caller.reached else f"~ {duration(caller.goal)}"
-
-
-def _show(client: Client, model: str) -> None:
-    """Print an answer as it comes, for three seconds and a bit at most."""
-    shown_since = None
-    with client.chat(model, _QUESTION, stream=True) as stream:
-        for tokens in stream.tokens():
-            print("".join(tokens), end="", flush=True)
-            shown_since = shown_since or time.perf_counter()
-            if time.perf_counter() - shown_since > 3.5:
-                print(" …", end="")
-                break
+def _watch(callers: tuple[Caller, ...], asked: list[Future[None]], screen: Screen) -> None:
+    """Draw until both have ended, or one has failed."""
+    while not all(future.done() for future in asked):
+        if any(future.done() and future.exception() for future in asked):
+            return
+        screen.draw([(caller.name, caller.code, caller.seen) for caller in callers])
+        time.sleep(_DRAW_EVERY)
+    screen.draw([(caller.name, caller.code, caller.seen) for caller in callers])
