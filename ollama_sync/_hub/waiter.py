@@ -77,7 +77,7 @@ class NativeWaiter:
 
     def wait(self, timeout: float | None) -> bool:
         """Sleep on the lock; see `Waiter.wait`."""
-        longest = _LONGEST_IN_MAIN if native.get_ident() == _main_ident() else _LONGEST
+        longest = _LONGEST_IN_MAIN if _is_main() else _LONGEST
         slice_ = longest if timeout is None else min(max(timeout, 0.0), longest)
         self._sleeps = True
         woken = self._lock.acquire(True, slice_)
@@ -100,8 +100,9 @@ class NativeWaiter:
         return self._woken and self._sleeps
 
 
-def _main_ident() -> int | None:
-    return threading.main_thread().ident
+def _is_main() -> bool:
+    # Not natively: in a patched process the main thread has the number that gevent gives it.
+    return threading.get_ident() == threading.main_thread().ident
 
 
 class GreenletWaiter:

@@ -11,7 +11,7 @@ import gevent
 import pytest
 from gevent._hub_local import get_hub_if_exists
 
-from ollama_sync._hub import Hub, Waiter, native, new_waiter
+from ollama_sync._hub import Hub, Waiter, new_waiter
 from ollama_sync._hub import waiter as waiter_module
 from ollama_sync._hub.waiter import GreenletWaiter, NativeWaiter
 from ollama_sync.errors import HubError
@@ -111,7 +111,6 @@ def test_the_main_thread_looks_up_more_often(monkeypatch: pytest.MonkeyPatch) ->
     """A Ctrl-C that comes just before the thread sleeps is not seen by the lock: the main thread must wake for it."""
     assert waiter_module._LONGEST_IN_MAIN <= 1.0
     monkeypatch.setattr(waiter_module, "_LONGEST_IN_MAIN", 0.01)
-    monkeypatch.setattr(waiter_module, "_main_ident", native.get_ident)
     assert waiter_module.NativeWaiter().wait(None) is False
 
 
