@@ -52,7 +52,11 @@ def alive():
 import warnings
 warnings.simplefilter("ignore", ResourceWarning)  # a stream that is polled once is dropped before its end
 left = {}
-with MockOllama() as server, Client(server.url, timeout=Timeout(first=0.05)) as client:
+with (
+    MockOllama() as server,
+    Client(server.url, timeout=Timeout(first=0.05)) as client,
+    Client(server.url) as patient,
+):
     call(client, ways["reply"])
     gc.collect()
     gc.disable()
@@ -62,7 +66,7 @@ with MockOllama() as server, Client(server.url, timeout=Timeout(first=0.05)) as 
             server.script(steps, path=path)
             call(client, way)
             for _ in range(3):  # the greenlet of the call ends after its caller was told
-                client.version()
+                patient.version()
             if alive():
                 left[f"{name}, {fault}"] = alive()
                 gc.collect()
