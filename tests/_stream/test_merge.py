@@ -253,7 +253,9 @@ def test_a_caller_that_goes_on_just_now_is_no_error() -> None:
     assert woken == ["sleeping"]
 
 
-def test_every_end_is_seen_and_once(server: MockOllama, client: Client) -> None:
+def test_every_end_is_seen_and_once(
+    server: MockOllama, client: Client, eventually: Callable[[Callable[[], object]], None]
+) -> None:
     """Whole, broken, failed by an error line, cancelled: the last time that a stream is yielded it is done, and never again."""
     begun, gate = Gate(), Gate()
     final = chunk(part("", done=True))
@@ -263,7 +265,10 @@ def test_every_end_is_seen_and_once(server: MockOllama, client: Client) -> None:
     # As early as it can come without being raised by the call.
     server.script([head(), wait(begun), chunk({"error": "at once"}), end()])
     server.script([head(), chunk(part("a")), wait(gate), final, end()])
-    streams = [chat(client) for _ in range(5)]
+    streams = []
+    for number in range(1, 6):  # the scripts are for the streams in this order
+        streams.append(chat(client))
+        eventually(lambda number=number: len(server.requests) == number)
     begun.open()
     streams[4].cancel()
     ends: Counter[int] = Counter()
