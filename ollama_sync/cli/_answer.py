@@ -70,6 +70,8 @@ class Answer:
             print_json(run.result())
         if self._args.verbose:
             _report(run.result(), None)
+            used = [message.tool_name or "" for message in run.messages if message.role == "tool"]
+            print(f"tools        {', '.join(used) or 'none'}", file=sys.stderr, flush=True)
 
     def _take(self, part: ChatResponse | GenerateResponse, output: Output) -> None:
         said = part.get("message") or part  # generate has no message, but the same text beside it

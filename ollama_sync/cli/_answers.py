@@ -6,13 +6,14 @@ Runs on the main thread. Leaving a command, by Ctrl-C too, closes its connection
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ollama_sync.cli import _values
 from ollama_sync.cli._answer import Answer
 from ollama_sync.cli._completion import add_model
-from ollama_sync.cli._question import question_of
+from ollama_sync.cli._question import images_of, question_of
 from ollama_sync.cli._streams import has_typist
+from ollama_sync.cli._talk import Talk, settings_of
 from ollama_sync.errors import RequestError
 
 if TYPE_CHECKING:
@@ -23,8 +24,18 @@ _PROMPT = "what to ask; what is piped in follows it, or stands where a - is"
 
 def declare_chat(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `chat`."""
-    add_model(parser)
+    add_model(parser, nargs="?")
     parser.add_argument("prompt", nargs="*", help=f"{_PROMPT}; with neither, it is a conversation")
+    parser.add_argument(
+        "-c",
+        "--continue",
+        dest="goes_on",
+        action="store_true",
+        help="go on with the last conversation, by default with its model",
+    )
+    parser.add_argument(
+        "--functions", metavar="FILE", help="of Python, whose functions the model may call"
+    )
     _declare_answer(parser)
 
 
@@ -97,20 +108,15 @@ def run_chat(client: Client, args: argparse.Namespace) -> None:
         RequestError: there is no prompt, and nobody who could type one.
     """
     question = question_of(args)
-    if question is None:
-        if not has_typist():
-            raise _no_prompt()
-        from ollama_sync.cli._interactive import Conversation
-
-        Conversation(client, args).run()
+    if question is None and not has_typist():
+        raise _no_prompt()
+    talk = Talk(client, args)
+    if question is not None:
+        talk.ask(question.text, question.images)
         return
-    message: dict[str, Any] = {"role": "user", "content": question.text}
-    if question.images:
-        message["images"] = question.images
-    messages = [message]
-    if args.system is not None:
-        messages.insert(0, {"role": "system", "content": args.system})
-    Answer(args).follow(client.chat(args.model, messages, stream=True, **of_model(args)))
+    from ollama_sync.cli._interactive import Conversation
+
+    Conversation(talk, images_of(args)).run()
 
 
 def run_generate(client: Client, args: argparse.Namespace) -> None:
@@ -129,19 +135,9 @@ def run_generate(client: Client, args: argparse.Namespace) -> None:
             stream=True,
             system=args.system,
             images=question.images or None,
-            **of_model(args),
+            **settings_of(args),
         )
     )
-
-
-def of_model(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what chat and generate take alike, as their keyword arguments."""
-    return {
-        "options": dict(args.options) or None,
-        "think": args.think,
-        "format": args.format,
-        "keep_alive": args.keep_alive,
-    }
 
 
 def _no_prompt() -> RequestError:

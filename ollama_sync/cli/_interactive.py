@@ -5,41 +5,31 @@ Runs on the main thread, where Ctrl-C arrives.
 
 from __future__ import annotations
 
-import argparse
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from ollama_sync.cli._answer import Answer
-from ollama_sync.cli._answers import of_model
+from ollama_sync.cli import _slash, _state
 from ollama_sync.cli._streams import complain
+from ollama_sync.cli._talk import Talk
 from ollama_sync.errors import OllamaError, RequestError
 
-if TYPE_CHECKING:
-    from ollama_sync import Client
-
 _QUOTES = '"""'
-_HELP = """\
-/clear       forget the conversation
-/bye         end; so does Ctrl-D
-/?           this help
-\"""          begin a question of several lines, and end it
-Ctrl-C       stop the answer"""
+_LINES = 1000  # that are kept of what was typed
 
 
 class Conversation:
-    """Questions and answers, which the model is told again with each question.
+    """Reads questions, and has them answered.
 
     Args:
-        client: of the server.
-        args: of `chat`.
+        talk: what was said so far.
+        images: go along with the first question.
     """
 
-    def __init__(self, client: Client, args: argparse.Namespace) -> None:
-        self._client = client
-        self._args = args
-        self._has_marks = sys.stdout.isatty() and not args.as_json
-        self._told: list[dict[str, str]] = []
-        self._forget()
+    def __init__(self, talk: Talk, images: list[bytes]) -> None:
+        self._talk = talk
+        self._images = images
+        self._has_marks = sys.stdout.isatty() and not talk.args.as_json
 
     def run(self) -> None:
         """Talk until /bye or the end of the input. Blocks; a failed answer does not end it.
@@ -47,11 +37,19 @@ class Conversation:
         Raises:
             OllamaError: there is no such server or model.
         """
+        model = self._talk.args.model
         # Fails now, and not after somebody has typed a question.
-        self._client.show(self._args.model)
-        if self._has_marks:
-            _edit_lines()
-            print(f"{self._args.model}: /? for help, /bye ends", flush=True)
+        self._talk.client.show(model)
+        if not self._has_marks:
+            self._talk_on()
+            return
+        with _edited_lines():
+            said = sum(1 for message in self._talk.messages if message["role"] == "user")
+            goes_on = f", after {said} question{'' if said == 1 else 's'}" if said else ""
+            print(f"{model}{goes_on}: /? for help, /bye ends", flush=True)
+            self._talk_on()
+
+    def _talk_on(self) -> None:
         while self._go_on():
             pass
 
@@ -68,28 +66,23 @@ class Conversation:
     def _turn(self) -> bool:
         """Read a question and answer it. False when it was the end."""
         try:
-            question = self._read()
+            line = self._read_line(">>> ")
+            question = self._whole(line)
         except EOFError:
             if self._has_marks:
                 print()
             return False
-        word = question.strip()
-        if word == "/bye":
+        if line.strip() == "/bye":
             return False
-        if word == "/clear":
-            self._forget()
-        elif word in ("/?", "/help"):
-            print(_HELP)
-        elif word:
-            self._answer(question)
+        if line.startswith("/"):
+            _slash.run(self._talk, line)
+        elif question.strip():
+            self._talk.ask(question, self._images)
+            self._images = []
         return True
 
-    def _forget(self) -> None:
-        system = self._args.system
-        self._told = [] if system is None else [{"role": "system", "content": system}]
-
-    def _read(self) -> str:
-        first = self._read_line(">>> ")
+    def _whole(self, first: str) -> str:
+        """Return the question that a line begins: that line, or all up to the closing quotes."""
         if not first.lstrip().startswith(_QUOTES):
             return first
         lines = [first.lstrip().removeprefix(_QUOTES)]
@@ -104,22 +97,30 @@ class Conversation:
         except UnicodeDecodeError as error:
             raise RequestError(f"a line that is not text in {sys.stdin.encoding}") from error
 
-    def _answer(self, question: str) -> None:
-        asked = [*self._told, {"role": "user", "content": question}]
-        answer = Answer(self._args)
-        try:
-            answer.follow(
-                self._client.chat(self._args.model, asked, stream=True, **of_model(self._args))
-            )
-        finally:
-            # What was seen was said, also when the rest was cut off. A question without an answer was never asked.
-            if answer.text:
-                self._told = [*asked, {"role": "assistant", "content": answer.text}]
 
-
-def _edit_lines() -> None:
-    """Give `input` the keys to edit a line and to get an earlier one back, where Python has them."""
+@contextmanager
+def _edited_lines() -> Iterator[None]:
+    """Give `input` the keys to edit a line and to get one back that was typed, on another day too, where Python has them."""
     try:
-        import readline  # noqa: F401 - once it is imported, `input` uses it
-    except ImportError:
-        pass  # Windows, and some builds: the terminal's own keys remain
+        import readline  # once it is imported, `input` uses it
+    except ImportError:  # Windows, and some builds: the terminal's own keys remain
+        yield
+        return
+    if not _state.is_kept():
+        yield
+        return
+    try:
+        path = str(_state.private_file("history"))
+        readline.read_history_file(path)
+    except OSError as error:
+        complain(f"warning: what was typed before is not there: {error}")
+        yield
+        return
+    readline.set_history_length(_LINES)
+    try:
+        yield
+    finally:
+        try:
+            readline.write_history_file(path)
+        except OSError as error:
+            complain(f"warning: what was typed is not kept: {error}")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -104,6 +105,14 @@ class Terminal:
 
     def _is_readable(self, timeout: float) -> bool:
         return bool(select.select([self._master], [], [], timeout)[0])
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep the state of the command line in a folder of the test."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.delenv("OLLAMA_NOHISTORY", raising=False)
+    return tmp_path / "ollama-sync"
 
 
 @pytest.fixture

@@ -68,7 +68,6 @@ def test_a_format_is_json_or_a_schema() -> None:
     [
         [],
         ["sing"],
-        ["chat"],
         ["chat", "m", "why", "--option", "temperature"],
         ["chat", "m", "why", "--format", "yaml"],
         ["chat", "m", "why", "--format", "[1]"],
