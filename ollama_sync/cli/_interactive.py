@@ -106,6 +106,8 @@ def _edited_lines() -> Iterator[None]:
     except ImportError:  # Windows, and some builds: the terminal's own keys remain
         yield
         return
+    # What is pasted is one question, whatever its lines. Python turns this off for its own prompt.
+    readline.parse_and_bind("set enable-bracketed-paste on")
     if not _state.is_kept():
         yield
         return

@@ -6,12 +6,13 @@ Runs on the main thread.
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Callable
 from typing import NamedTuple
 
 from ollama_sync.cli import _values
 from ollama_sync.cli._args import near_to
-from ollama_sync.cli._streams import show
+from ollama_sync.cli._streams import show, width
 from ollama_sync.cli._tables import show_page
 from ollama_sync.cli._talk import Talk
 from ollama_sync.errors import RequestError
@@ -166,8 +167,11 @@ def _help(_: Talk, __: str) -> None:
         ('"""', "begin a question of several lines, and end it"),
         ("Ctrl-C", "stop the answer"),
     ]
-    width = max(len(left) for left, _ in rows)
-    print("\n".join(f"{left.ljust(width)}  {right}" for left, right in rows))
+    indent = max(len(left) for left, _ in rows) + 2
+    columns = max(width() or 80, indent + 20)
+    for left, right in rows:
+        lines = textwrap.wrap(right, columns - indent)
+        print(left.ljust(indent) + f"\n{' ' * indent}".join(lines))
 
 
 def _name(rest: str, command: str) -> str:
