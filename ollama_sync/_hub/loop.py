@@ -22,6 +22,7 @@ import gevent.event
 from ollama_sync._hub import exits, native
 from ollama_sync._hub.jobs import GRACE, Jobs, Killed, OnEnd
 from ollama_sync._hub.lifeline import Lifeline
+from ollama_sync._hub.pools import make_pools
 from ollama_sync._hub.rounds import Rounds
 from ollama_sync._hub.waiter import Waiter, new_waiter
 from ollama_sync._process import this_process
@@ -282,6 +283,7 @@ class Hub:
         try:
             hub = gevent.get_hub()
             hub.ollama_sync_hub = True
+            files = make_pools(hub)
             self._rounds = Rounds(hub)
             self._lifeline = Lifeline(hub, self._jobs.__len__)
             self._loop_greenlet = hub
@@ -304,6 +306,7 @@ class Hub:
             return
         self._jobs.clear()
         self._wake.close()
+        files.kill()
         hub.destroy(destroy_loop=True)
         # Last: who waits for it may end the process, which this thread must not see.
         self._finished.release()

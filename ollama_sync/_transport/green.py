@@ -21,6 +21,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from ollama_sync._process import Process, this_process
+from ollama_sync._transport.connect import connect
 from ollama_sync._transport.response import GreenResponse, hang_up
 from ollama_sync._transport.wire import PlainSocket, TlsSocket, current_progress
 
@@ -45,7 +46,7 @@ class _Green(HTTPConnection):
 
     def _new_conn(self) -> Any:
         try:
-            return _connect(self._dns_host, self.port, self.socket_options or ())
+            return connect(self._dns_host, self.port, self.socket_options or ())
         except (native_socket.gaierror, UnicodeError) as error:  # a name that cannot be encoded
             raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type] # only shown
         except OSError as error:
@@ -170,40 +171,6 @@ class UnixConnection(_Green):
             sock.close()
             raise
         return sock
-
-
-def _connect(host: str, port: int, options: Any) -> Any:
-    """Return a gevent socket connected to the first address of `host` that answers."""
-    # As an address is written outside a URL: without brackets, and with a bare "%" before its zone.
-    host = host.strip("[]").replace("%25", "%")
-    error: OSError | None = None
-    for family, kind, proto, _, address in _addresses(host, port):
-        sock = PlainSocket(family, kind, proto)
-        try:
-            for option in options:
-                # urllib3-future, which may stand in for urllib3, adds a fourth item that names the protocol.
-                if option[3:] in ((), ("tcp",)):
-                    sock.setsockopt(*option[:3])
-            sock.connect(address)
-            return sock
-        except OSError as failure:
-            sock.close()
-            error = failure
-        except BaseException:  # the greenlet was killed: its descriptor may not outlive it
-            sock.close()
-            raise
-    raise error or OSError(f"{host} has no address")
-
-
-def _addresses(host: str, port: int) -> list[Any]:
-    try:
-        # An address needs no resolver, and so no thread of its pool; with this flag the call never leaves the process.
-        return native_socket.getaddrinfo(
-            host, port, 0, native_socket.SOCK_STREAM, 0, native_socket.AI_NUMERICHOST
-        )
-    except native_socket.gaierror:
-        found: list[Any] = gevent.socket.getaddrinfo(host, port, 0, native_socket.SOCK_STREAM)
-        return found
 
 
 def make_tls_context(

@@ -35,7 +35,9 @@ class Upload:
 
     def __iter__(self) -> Iterator[bytes]:
         self.sent = 0
-        pool = gevent.get_hub().threadpool
+        hub = gevent.get_hub()
+        # Not where names are looked up, all of which may hang.
+        pool = getattr(hub, "ollama_sync_files", None) or hub.threadpool
         file = pool.apply(self._path.open, ("rb",))
         try:
             while piece := pool.apply(file.read, (_PIECE,)):

@@ -22,7 +22,7 @@ from gevent._hub_local import get_hub_if_exists
 
 from ollama_sync import Client, ClosedError
 from ollama_sync._hub import allocate_lock, shared_hub
-from ollama_sync._transport import green
+from ollama_sync._transport import connect
 from ollama_sync.testing import Gate, MockOllama, chunk, end, head, raw, silence, wait
 
 Eventually = Callable[[Callable[[], object]], None]
@@ -137,10 +137,12 @@ def queued(held: ExitStack, eventually: Eventually, patch: pytest.MonkeyPatch) -
 def resolving(held: ExitStack, eventually: Eventually, patch: pytest.MonkeyPatch) -> Place:
     """The resolver does not answer."""
     asked: list[str] = []
+    answered = shared_hub().call(gevent.event.Event)
+    held.callback(shared_hub().call, answered.set)
 
     def silent(host: str, *_: object) -> None:
         asked.append(host)
-        gevent.event.Event().wait()
+        answered.wait()
 
     patch.setattr(gevent.socket, "getaddrinfo", silent)
     return Place("http://slow.example:1", lambda: eventually(lambda: asked == ["slow.example"]))
@@ -158,12 +160,12 @@ def connecting(held: ExitStack, eventually: Eventually, patch: pytest.MonkeyPatc
         filler.connect_ex(address)
     tried: list[object] = []
 
-    class Noting(green.PlainSocket):
+    class Noting(connect.PlainSocket):
         def connect(self, to: Any) -> None:
             tried.append(to)
             super().connect(to)
 
-    patch.setattr(green, "PlainSocket", Noting)
+    patch.setattr(connect, "PlainSocket", Noting)
     return Place("http://{}:{}".format(*address), lambda: eventually(lambda: tried == [address]))
 
 

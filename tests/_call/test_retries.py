@@ -432,7 +432,7 @@ def test_other_calls_go_on_during_a_wait(server: MockOllama, eventually: Eventua
 @pytest.fixture
 def stuck(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Have so many connections hang while they are made, after the first few."""
-    real = green._connect
+    real = green.connect
 
     def hang(count: int, after: int = 0) -> None:
         hangs = iter([False] * after + [True] * count)
@@ -442,7 +442,7 @@ def stuck(monkeypatch: pytest.MonkeyPatch) -> Any:
                 gevent.event.Event().wait()
             return real(*args)
 
-        monkeypatch.setattr(green, "_connect", connect)
+        monkeypatch.setattr(green, "connect", connect)
 
     return hang
 

@@ -20,7 +20,7 @@ import urllib3.util.connection
 import urllib3.util.ssl_
 
 from ollama_sync._hub import Killed, allocate_lock, shared_hub
-from ollama_sync._transport import green
+from ollama_sync._transport.connect import connect
 from ollama_sync.errors import ConnectError, ResponseError
 from ollama_sync.testing import Gate, MockOllama, chunk, close, end, head, reply, silence, wait
 
@@ -352,8 +352,8 @@ def test_the_options_tolerate_a_fourth_item() -> None:
             (socket.IPPROTO_TCP, -1, 1, "udp"),
         ]
 
-        def connect() -> int:
-            with contextlib.closing(green._connect(*listening.getsockname(), options)) as sock:
+        def keep_alive() -> int:
+            with contextlib.closing(connect(*listening.getsockname(), options)) as sock:
                 return int(sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
 
-        assert shared_hub().call(connect) == 1
+        assert shared_hub().call(keep_alive) == 1
