@@ -7,7 +7,6 @@ with many of them makes no other slower.
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -141,6 +140,8 @@ def near_to(word: str, known: Sequence[str] | Any) -> str:
         >>> near_to("lst", ["list", "show"])
         '; did you mean list?'
     """
+    import difflib  # for a mistake only
+
     near = difflib.get_close_matches(word, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
 

@@ -71,7 +71,6 @@ def test_a_format_is_json_or_a_schema() -> None:
         ["chat", "m", "why", "--option", "temperature"],
         ["chat", "m", "why", "--format", "yaml"],
         ["chat", "m", "why", "--format", "[1]"],
-        ["embed", "m"],
         ["embed", "m", "a", "--dimensions", "-4"],
         ["show"],
         ["show", "m", "--license", "--system"],

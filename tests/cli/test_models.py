@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,6 +106,39 @@ def test_a_text_may_come_from_a_pipe(server: MockOllama, monkeypatch: pytest.Mon
     monkeypatch.setattr("sys.stdin", io.StringIO("one\ntwo\n"))
     assert run(server, "embed", "m", "-") == 0
     assert server.requests[0].json["input"] == ["one\ntwo"]
+
+
+def test_vectors_can_be_stored(
+    server: MockOllama, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """With --out a file has a row for each text, those of the lines of a file behind the others, and the name as given."""
+    numpy = pytest.importorskip("numpy")
+    server.script([reply({"embeddings": [[0.5, -0.25], [1, 0], [0, 2]]})], path="/api/embed")
+    lines, out = tmp_path / "lines.txt", tmp_path / "vectors"
+    lines.write_text("two\nthree\n")
+    assert run(server, "embed", "m", "one", "--lines", str(lines), "--out", str(out)) == 0
+    assert server.requests[0].json["input"] == ["one", "two", "three"]
+    assert numpy.load(out).tolist() == [[0.5, -0.25], [1, 0], [0, 2]]
+    assert capsys.readouterr().out == f"3 vectors of 2 numbers: {out}\n"
+
+
+def test_vectors_of_nothing_are_code_2(
+    server: MockOllama, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a text nothing is asked."""
+    assert run(server, "embed", "m") == 2
+    assert not server.requests
+    assert "--lines" in capsys.readouterr().err
+
+
+def test_storing_without_numpy_says_what_to_install(
+    server: MockOllama, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The extra that has numpy is named before the server has worked for nothing."""
+    monkeypatch.setitem(sys.modules, "numpy", None)
+    assert run(server, "embed", "m", "a", "--out", "x.npy") == 2
+    assert not server.requests
+    assert "ollama-sync[numpy]" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,24 @@ def test_a_list_lines_up() -> None:
     ]
 
 
+def test_a_table_fits_a_narrow_terminal() -> None:
+    """At 34 columns no line is longer: each model is a list of its own, and nothing is left out."""
+    model = {
+        "model": "smollm2:135m",
+        "digest": "9077fe9d2ae1a4a41a868836b56b8163",
+        "size": 270_898_672,
+        "size_vram": 100_000_000,
+        "context_length": 4096,
+        "expires_at": "2026-11-22T12:04:59Z",
+    }
+    for text in (
+        ps_table(ProcessResponse(models=[model, model]), NOW, 34),
+        list_table(ListResponse(models=[model, model]), NOW, 34),
+    ):
+        assert max(map(len, text.splitlines())) <= 34
+        assert text.count("smollm2:135m") == text.count("271 MB") == 2
+
+
 def test_what_a_server_leaves_out_is_a_dash() -> None:
     """An old server, or one in front of other machines, breaks no table."""
     reply = ListResponse(models=[{}, {"name": "far", "size": 384, "remote_model": "gpt-oss"}])

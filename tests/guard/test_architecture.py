@@ -68,7 +68,7 @@ OWNERS = {
     "requests": "_transport",
     "urllib3": "_transport _call.retries",
     "msgspec": "types tools _schema _stream.token_decoder _wire.codec",
-    "numpy": "types._vectors",
+    "numpy": "types._vectors cli._embed",
     "simdjson": "types._vectors",
     "docstring_parser": "tools _schema",
     "flask": "flask",

@@ -169,6 +169,22 @@ def test_search() -> None:
     assert len(others) == 3
 
 
+def test_search_file(tmp_path: Path) -> None:
+    """What `embed --out` has stored is found again: the line whose vector is the question's comes first."""
+    texts, vectors = tmp_path / "notes.txt", tmp_path / "notes.npy"
+    texts.write_text("Tea is hot.\nA violin has four strings.\nIt rains.\n")
+    with MockOllama() as server:
+        words = ["embed", "all-minilm", "--lines", texts, "--out", vectors]
+        subprocess.run(
+            [sys.executable, "-m", "ollama_sync", *words], check=True, env=environment(server)
+        )
+        question = "A violin has four strings."
+        printed = run(server, "search_file.py", str(texts), str(vectors), question)
+    first, *others = printed.splitlines()
+    assert first == " 1.00  A violin has four strings."
+    assert len(others) == 2
+
+
 def test_pull() -> None:
     """One bar grows over all layers, and is full at the end."""
     with MockOllama(delay=0.01) as server:
