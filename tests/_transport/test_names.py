@@ -10,7 +10,7 @@ import gevent.event
 import gevent.socket
 import pytest
 
-from ollama_sync._hub import shared_hub
+from ollama_sync._hub import Hub, allocate_lock, shared_hub
 from ollama_sync._transport.names import addresses_of
 
 
@@ -91,8 +91,6 @@ def test_each_call_gets_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_names_that_hang_leave_threads_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twelve resolvers that do not answer keep neither another name waiting, nor a file that is read."""
-    from ollama_sync._hub import allocate_lock
-
     answer = allocate_lock()
     answer.acquire()
     native = gevent.resolver.thread._socket.getaddrinfo
@@ -118,5 +116,7 @@ def test_names_that_hang_leave_threads_for_others(monkeypatch: pytest.MonkeyPatc
         gevent.joinall(stuck)
         return found
 
-    (address,), size = shared_hub().call(work)
+    own = Hub("names")  # whose threads end with it
+    (address,), size = own.call(work)
+    own.stop()
     assert (address[4], size) == (("127.0.0.1", 80), 3)
