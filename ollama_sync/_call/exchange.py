@@ -252,9 +252,8 @@ class Exchange:
         except OllamaError as error:
             return self._end_by(error)
         except BaseException as error:  # noqa: BLE001 - it is raised at the caller's, who waits for an end
-            bug = HubError(
-                f"{self.tried}: {type(error).__name__} in the hub: {error}; please report it"
-            )
+            advice = "free some" if isinstance(error, MemoryError) else "please report it"
+            bug = HubError(f"{self.tried}: {type(error).__name__} in the hub: {error}; {advice}")
             bug.__cause__ = error
             return Failed(bug)
         return FINISHED

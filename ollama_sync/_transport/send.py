@@ -7,6 +7,9 @@ Runs on the hub, in the greenlet of the call.
 
 from __future__ import annotations
 
+import errno
+import ipaddress
+import socket as native_socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.client import BadStatusLine, RemoteDisconnected
@@ -148,12 +151,36 @@ def _redirected(
             f"redirected from {here} to {target}: not followed, for it would send the prompt without TLS",
             response.status_code,
         )
+    if _is_within(target) and not _is_within(here):
+        raise ResponseError(
+            f"redirected from {here} to {target}: not followed, for a server elsewhere may not send a request "
+            "to this machine or its link",
+            response.status_code,
+        )
     following.headers.pop("Host", None)
     if not keeps_key(here, target):
         for name in list(following.headers):
             if name.lower() not in _OF_THE_MESSAGE:
                 del following.headers[name]
     return following
+
+
+def _is_within(url: str) -> bool:
+    """Whether a URL leads to this machine, or to its link, where clouds answer for a machine's own secrets."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        try:
+            # The forms that the C library takes for an address, too: 2130706433, 0x7f.1, 127.1.
+            address = ipaddress.IPv4Address(native_socket.inet_aton(host))
+        except OSError:
+            return False
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.is_loopback or address.is_link_local or address.is_unspecified
 
 
 def _refusal(reply: Reply, tried: str) -> ResponseError:
@@ -232,6 +259,11 @@ def _no_connection(tried: str) -> Iterator[None]:
         raise ConnectError(f"{tried}: the proxy did not connect: {_text(root)}") from root
     except (requests.exceptions.RequestException, HTTPError, OSError) as error:
         root = _root(error)
+        if isinstance(root, OSError) and root.errno in (errno.EMFILE, errno.ENFILE):
+            raise ConnectError(
+                f"{tried}: {_text(root)}: this process or the system has no file descriptor left for a connection; "
+                "close streams and clients, or raise the limit (ulimit -n)"
+            ) from root
         raise ConnectError(
             f"{tried}: {_text(root)}; is Ollama running there? "
             "Another place is given as host= or OLLAMA_HOST"

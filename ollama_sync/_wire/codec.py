@@ -9,11 +9,15 @@ Pure; runs on the caller's thread (error bodies, which are short, on the hub's).
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import ujson
 
 from ollama_sync.errors import ErrorLine
+
+# Of an integer; Python converts no longer one (sys.set_int_max_str_digits).
+_MAX_DIGITS = 4300
 
 # A server's own text in our error messages is cut to this many characters.
 _EXCERPT = 120
@@ -105,13 +109,26 @@ def _loads_lines(block: bytes) -> tuple[list[dict[str, Any]], BadLine | None]:
         ):  # blank lines, and the carriage return of a server that ends lines with both
             continue
         try:
-            part = ujson.loads(line)
+            part = _loads_line(line)
         except ValueError as error:
             return parts, _bad_line(line, error)
         if not isinstance(part, dict):
             return parts, _bad_line(line, None)
         parts.append(part)
     return parts, None
+
+
+def _loads_line(line: bytes) -> Any:
+    """Return the value of a line. An integer of more digits than Python converts is read as a float."""
+    try:
+        return ujson.loads(line)
+    except ValueError as error:
+        if "integer string conversion" not in str(error):
+            raise
+        return json.loads(
+            line,
+            parse_int=lambda digits: float(digits) if len(digits) > _MAX_DIGITS else int(digits),
+        )
 
 
 def _bad_line(line: bytes, cause: ValueError | None) -> BadLine:

@@ -7,6 +7,7 @@ from typing import Any
 
 import gevent
 import gevent.event
+import gevent.resolver.thread
 import gevent.socket
 import pytest
 

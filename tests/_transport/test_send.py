@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import pickle
 import socket
 from typing import Any
@@ -13,7 +15,7 @@ import responses
 
 from ollama_sync import Client
 from ollama_sync._hub import shared_hub
-from ollama_sync.errors import ConnectError, ResponseError, StreamBroken
+from ollama_sync.errors import ConnectError, HubError, ResponseError, StreamBroken
 from ollama_sync.testing import (
     MockOllama,
     chunk,
@@ -331,3 +333,56 @@ def test_the_native_resolver_is_not_needed_for_mocks(
     with responses.RequestsMock() as mock:
         mock.post("http://mocked.example/api/chat", json={})
         assert road.fetch(road.to("http://mocked.example"), JSON).status == 200
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://127.0.0.1:11434/x",
+        "http://127.1/x",
+        "http://2130706433/x",
+        "http://0x7f.1/x",
+        "http://0.0.0.0/x",
+        "http://localhost/x",
+        "http://ollama.localhost./x",
+        "http://[::1]/x",
+        "http://[::ffff:127.0.0.1]/x",
+        "http://169.254.169.254/latest/meta-data",
+        "http://[fe80::1%25eth0]/x",
+    ],
+)
+@responses.activate
+def test_a_server_elsewhere_may_not_send_a_request_to_this_machine(target: str) -> None:
+    """However the address is written; nothing is sent there."""
+    place = "http://ollama.example/api/embed"
+    responses.post(place, status=307, headers={"Location": target})
+    elsewhere = Client("http://ollama.example:80")
+    with elsewhere, pytest.raises(ResponseError, match="not followed, for a server elsewhere"):
+        elsewhere.embed("m", "a")
+    assert len(responses.calls) == 1
+
+
+def test_a_process_without_descriptors_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not the server that is missing."""
+
+    def none_left(*_: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("ollama_sync._transport.green.connect", none_left)
+    with Client("127.0.0.1:9") as client, pytest.raises(ConnectError) as caught:
+        client.version()
+    assert "no file descriptor left" in str(caught.value)
+    assert "is Ollama running" not in str(caught.value)
+
+
+def test_a_process_without_memory_is_no_bug_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ran out is said, and nobody is asked to report it."""
+
+    def none_left(*_: object) -> None:
+        raise MemoryError("no memory")
+
+    monkeypatch.setattr("ollama_sync._transport.green.connect", none_left)
+    with Client("127.0.0.1:9") as client, pytest.raises(HubError) as caught:
+        client.version()
+    assert "MemoryError" in str(caught.value)
+    assert "report" not in str(caught.value)

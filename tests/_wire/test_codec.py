@@ -280,3 +280,11 @@ def test_what_is_no_json_is_no_value(text: bytes) -> None:
     """`loads` raises ValueError."""
     with pytest.raises(ValueError):  # noqa: PT011 - the decoder's own text
         loads(text)
+
+
+def test_an_integer_of_many_digits_is_a_number() -> None:
+    """Python converts none of more than 4,300 digits; a part with one is a part, as its text is one for `tokens()`."""
+    parts, bad = loads_block(b'{"response":"a","n":' + b"1" * 5000 + b"}\n")
+    assert bad is None
+    assert parts[0]["response"] == "a"
+    assert parts[0]["n"] > 1e300

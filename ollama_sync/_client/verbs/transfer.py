@@ -288,7 +288,12 @@ def create_blob(
         'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
     """
     blob = blobs.read_blob(path, on_progress)
-    if not blob_exists(self, blob.digest):
+    try:
+        has_blob = blob_exists(self, blob.digest)
+    except ResponseError:
+        # Gateways may not know this route. If something else is wrong, the upload is refused as well, and says why.
+        has_blob = False
+    if not has_blob:
         endpoint = replace(endpoints.CREATE_BLOB, path=f"/api/blobs/{blob.digest}")
         self._upload(endpoint, blob, on_progress)
     return blob.digest

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ollama_sync import Client, ClosedError, Modelfile, RequestError, ResponseError
-from ollama_sync.testing import Gate, MockOllama, wait
+from ollama_sync.testing import Gate, MockOllama, reply, wait
 
 SIZE = 5_000_000
 
@@ -22,6 +22,9 @@ def model_file(tmp_path: Path) -> Path:
     path = tmp_path / "model.gguf"
     path.write_bytes(array("I", range(SIZE // 4)))
     return path
+
+
+EMPTY = "sha256:" + hashlib.sha256(b"").hexdigest()
 
 
 def digest_of(path: Path) -> str:
@@ -186,3 +189,14 @@ def test_a_file_of_the_wrong_kind_is_named(server: MockOllama, client: Client) -
     with pytest.raises(RequestError, match=r"files\['a'\]=5"):
         client.create("mine", files={"a": 5})  # type: ignore[dict-item] # the wrong type is the point
     assert server.requests == ()
+
+
+@pytest.mark.parametrize("status", [400, 405, 501])
+def test_a_gateway_that_does_not_know_the_question_gets_the_file(
+    status: int, server: MockOllama, client: Client, tmp_path: Path
+) -> None:
+    """Whatever it answers to HEAD but yes, the upload is tried; what is wrong there, that says."""
+    server.script([reply("", status)], path=f"/api/blobs/{EMPTY}")
+    (tmp_path / "empty").touch()
+    assert client.create_blob(tmp_path / "empty") == EMPTY
+    assert [request.method for request in server.requests] == ["HEAD", "POST"]
