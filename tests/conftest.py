@@ -1,4 +1,4 @@
-"""What every test gets: a clean environment, a check that nothing is left behind, a mock server and a client of it.
+"""What every test gets: a clean environment, a check that nothing is left behind, a mock server and a client of it, a Redis.
 
 Runs in the thread of the tests, in a patched process as in a plain one.
 """
@@ -8,11 +8,16 @@ from __future__ import annotations
 import gc
 import os
 import re
+import shutil
+import signal
+import socket
+import subprocess
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import gevent
 import pytest
@@ -158,3 +163,74 @@ def client(server: MockOllama) -> Iterator[Client]:
     """A client of `server`."""
     with Client(server.url) as running:
         yield running
+
+
+class RedisServer:
+    """A Redis that a test starts, stops, kills and starts anew at the same port.
+
+    Args:
+        folder: for its log and its data.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port: int = free.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, without what it knew unless that was saved; returns when it answers."""
+        settings = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "dir": str(self._folder),
+            "save": "",
+            "logfile": str(self._folder / "redis.log"),
+        }
+        words = [word for name, value in settings.items() for word in (f"--{name}", value)]
+        self._process = subprocess.Popen(["redis-server", *words], stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), 1) as asked:
+                    asked.sendall(b"PING\r\n")
+                    if asked.recv(64).startswith(b"+PONG"):
+                        return
+            except OSError:
+                assert time.monotonic() < deadline, "Redis does not answer"
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """End it at once; what it knew is lost."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Let it be silent, with its connections open, as a network that drops everything."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End the silence."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with socket.create_connection(("127.0.0.1", self.port), 1) as asked:
+            asked.sendall(b"FLUSHALL\r\n")
+            assert asked.recv(64) == b"+OK\r\n"
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis of this test's own, which runs."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed")
+    running = RedisServer(tmp_path)
+    running.start()
+    yield running
+    running.kill()

@@ -17,10 +17,17 @@ from typing import Protocol
 
 from flask import Flask, Response, current_app, request
 
-from ollama_sync import ChatResponse, GenerateResponse, RequestError, Stream, UsageError
+from ollama_sync import (
+    ChatResponse,
+    GenerateResponse,
+    OllamaError,
+    RequestError,
+    Stream,
+    UsageError,
+)
 from ollama_sync.flask._errors import AnswerNotFound, InvalidRequest, handle_errors
 from ollama_sync.flask._json import part_json
-from ollama_sync.flask._record import FINISHED, Record, Slice
+from ollama_sync.flask._record import FINISHED, Record, Slice, failed
 from ollama_sync.flask._responses import STREAM_HEADERS, check_heartbeat
 from ollama_sync.flask._settings import ANSWERS
 from ollama_sync.flask._worker import Limits, Worker
@@ -197,6 +204,25 @@ class Answers:
         store.reserve(answer.id, _name(owner))
         return answer
 
+    def fail(self, id: str, error: OllamaError, *, owner: Owner) -> None:
+        """Tell those who follow a reserved answer that it could not be started: they get the event `error`.
+
+        Does nothing to an answer that a process makes, or that has ended.
+
+        Args:
+            id: of an answer that was reserved.
+            error: why; what is told of it is what `error_reply` tells.
+            owner: as for `reserve`.
+
+        Raises:
+            AnswerNotFound: none was reserved with that id for that owner.
+            StoreError: Redis cannot be reached.
+        """
+        self._find(id, _name(owner))
+        store = self._worker().store
+        if store is not None:
+            store.fail(id, failed(error))
+
     def sse(self, id: str, *, owner: Owner, after: int = 0, heartbeat: float = 15.0) -> Response:
         r"""Return a response of server-sent events: the answer, from the first event on that the browser has not had.
 
@@ -239,7 +265,9 @@ class Answers:
         self._find(id, _name(owner)).cancel()
 
     def wait(self, id: str, *, owner: Owner, timeout: float | None = None) -> bool:
-        """Block until an answer has ended, for a task of Celery that should not end before. That is not following it.
+        """Block until an answer has ended, and is in Redis if that keeps it: for a task of Celery, whose process may end with it.
+
+        That is not following it: an answer that nobody follows is cancelled all the same.
 
         Args:
             id: of an answer that this process makes.

@@ -71,9 +71,8 @@ class Record:
         self.followed = time.monotonic()  # when somebody last looked
         self.ended = 0.0  # when it ended
         self.is_begun = False  # the store knows of it, so that the keeper may write
-        # What the store has of it, which the keeper alone knows.
-        self.stored = 0
-        self.is_stored = False
+        self.stored = 0  # parts that the store has, which the keeper alone knows
+        self.is_stored = False  # nothing is left to be stored
 
     @property
     def end(self) -> End | None:
@@ -139,7 +138,13 @@ class Record:
             is_alone = not self._waiting and time.monotonic() - self.followed > seconds
             return is_alone and self._end is None
 
-    def wait_end(self, timeout: float | None) -> bool:
-        """Block until it has ended, at most `timeout` seconds; says whether it has."""
+    def note_stored(self) -> None:
+        """Note that the store has all of it, the end too."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._end is not None, timeout)
+            self.is_stored = True
+            self._changed.notify_all()
+
+    def wait_end(self, timeout: float | None) -> bool:
+        """Block until it has ended and is stored, at most `timeout` seconds; says whether it has."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._end is not None and self.is_stored, timeout)

@@ -123,6 +123,22 @@ class RedisStore:
                 raise begun
         return True
 
+    def fail(self, id: str, end: End) -> None:
+        """End an answer that was reserved and that nobody makes; one that somebody makes, or that has ended, remains as it is.
+
+        Raises:
+            StoreError: Redis cannot be reached.
+        """
+        key = _PREFIX + id
+        with _told(self.where):
+            try:
+                # As `begin` does it: of two that come at once one is refused.
+                self._redis.xadd(key, {"process": self._process}, id="0-2", nomkstream=True)
+                self._redis.xadd(key, end._asdict(), id=_LAST, nomkstream=True)
+            except redis.ResponseError as error:
+                if not _is_known(error):
+                    raise
+
     # The keeper.
 
     def look(self, records: Sequence[Record]) -> None:
@@ -143,7 +159,7 @@ class RedisStore:
                 record.followed = time.monotonic()
             if ended:
                 record.stop(_end_of(ended[0][1]))
-                record.is_stored = True
+                record.note_stored()
         if not all(rest[1::2]):
             self._is_new = True  # Redis has lost some of them
 
@@ -167,7 +183,7 @@ class RedisStore:
                     if reply is not None and not _is_known(reply):
                         raise reply
                 elif upto is None:
-                    record.is_stored = True
+                    record.note_stored()
                 else:
                     record.stored = upto
 
@@ -203,7 +219,7 @@ class RedisStore:
                     batch.expire(key, self._seconds)
                 elif entries[0][0] == _LAST:
                     record.stop(_end_of(entries[0][1]))
-                    record.is_stored = True
+                    record.note_stored()
                 else:
                     record.stored = int(entries[0][0].partition("-")[0])
             batch.execute()

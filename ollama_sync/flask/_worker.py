@@ -102,6 +102,8 @@ class Worker:
             self._pump.start(stream, record)
         else:
             stream.close()
+        if self.store is None:
+            record.note_stored()
         with self._lock:
             record.is_begun = True
             if not self._keeping:
@@ -165,7 +167,7 @@ class Worker:
             records = [
                 each
                 for each in self._records.values()
-                if each.is_begun and (each.end is None or self.store is not None)
+                if each.is_begun and (each.end is None or not each.is_stored)
             ]
             self._keeping = bool(records)
             return records
