@@ -28,6 +28,7 @@ SERVERS: dict[str, tuple[tuple[str, ...], bool]] = {
     "gthread": ((*_GUNICORN, "-k", "gthread", "--threads", "8"), False),
     "gthread, preloaded": ((*_GUNICORN, "-k", "gthread", "--threads", "8", "--preload"), False),
     "gevent": ((*_GUNICORN, "-k", "gevent"), False),
+    "waitress": (("-m", "waitress", "--listen", "127.0.0.1:{port}", "flask_app:app"), False),
     "nginx and gthread": ((*_GUNICORN, "-k", "gthread", "--threads", "8"), True),
     "nginx and gevent": ((*_GUNICORN, "-k", "gevent"), True),
 }
