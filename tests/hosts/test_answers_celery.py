@@ -73,7 +73,7 @@ def app(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[An
     """The web's half of the example, in this process."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    made = runpy.run_path(str(EXAMPLE / "app.py"), run_name="app")
+    made = runpy.run_path(str(EXAMPLE / "tasks.py"), run_name="tasks")
     made["app"].whole = made["whole"]
     yield made["app"]
     for worker in made["app"].extensions["ollama_answers"].values():
@@ -88,7 +88,7 @@ def app(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[An
 @pytest.fixture
 def worker(environ: dict[str, str], tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The worker's half, as a user starts it: two processes, forked from a master."""
-    command = ["-m", "celery", "-A", "app:celery", "worker", "-c", "2"]
+    command = ["-m", "celery", "-A", "tasks:celery", "worker", "-c", "2"]
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     with (
         (tmp_path / "celery.log").open("wb") as log,

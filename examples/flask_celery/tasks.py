@@ -1,8 +1,8 @@
 """Answers that a worker of Celery makes and the web process follows: the model may take as long as it likes, and the web may be restarted.
 
     redis-server
-    celery --workdir examples/flask_celery -A app:celery worker
-    flask --app examples/flask_celery/app run
+    celery --workdir examples/flask_celery -A tasks:celery worker
+    flask --app examples/flask_celery/tasks run
     curl -X POST localhost:5000/answers --json '{"model": "llama3.2", "messages": [{"role": "user", "content": "Hi"}]}'
     curl localhost:5000/answers/ID
 
@@ -26,7 +26,7 @@ app = Flask(__name__)
 app.config["OLLAMA_ANSWERS"] = REDIS
 Ollama(app)
 answers = Answers(app)
-celery = Celery("app", broker=REDIS, backend=REDIS)
+celery = Celery("tasks", broker=REDIS, backend=REDIS)
 
 
 @celery.task
