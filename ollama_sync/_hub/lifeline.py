@@ -31,19 +31,19 @@ class Lifeline:
 
     def __init__(self, hub: Any, has_jobs: Callable[[], object]) -> None:
         self._hub = hub
+        self._loop = hub.loop
         self._has_jobs = has_jobs
         self._gevents_own: Callable[..., object] = hub.handle_error
         hub.handle_error = self._failed
         # By watchers of the transport, which knows gevent's hub and not ours.
         self._restarts: dict[Any, Callable[[], object]] = {}
         hub.ollama_sync_restarts = self._restarts
-        self._descriptor: int | None = hub.loop.fileno()
         self._identity = self._look()
         self._timer: Any = None
 
     def is_intact(self) -> bool:
         """Whether the loop's descriptor is still its own. Any thread; a system call."""
-        return self._look() == self._identity
+        return self._look() in (self._identity, None)
 
     def beat(self) -> None:
         """Have the loop look up now and then, as long as it has jobs."""
@@ -58,10 +58,13 @@ class Lifeline:
             self._timer = None
 
     def _look(self) -> tuple[int, ...] | None:
-        if self._descriptor is None:
+        # Asked anew each time: libev replaces its descriptor when it hears of sockets of which a forked child holds a copy.
+        # It does so with the interpreter's lock held, so here it is always one of the two.
+        descriptor: int | None = self._loop.fileno()  # None when it has been destroyed
+        if descriptor is None:
             return None
         try:
-            found = os.fstat(self._descriptor)
+            found = os.fstat(descriptor)
         except OSError:
             return ()
         return found.st_mode, found.st_ino, found.st_dev

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 
 import gevent
@@ -83,6 +84,21 @@ def test_descriptors_that_are_closed_end_the_calls_and_the_next_one_works(
         pytest.skip("the program's own loop is gone, too")
     program = PROGRAM.replace("BREAK", "os.closerange(3, 256)")
     assert in_process(program) == "['a']\n['HubError'] 1 1\n"
+
+
+def test_a_loop_that_replaces_its_descriptor_goes_on(hub: Hub) -> None:
+    """When libev hears of a socket of which a forked child holds a copy, it makes a new one."""
+    lowest = os.open(os.devnull, os.O_RDONLY)
+    hub.call(int)
+    os.close(lowest)  # here the next one comes
+
+    def replace() -> None:
+        gevent.get_hub().loop.reinit()
+
+    hub.call(replace)
+    hub.call(gevent.sleep, 0.01)
+    assert hub.call(int) == 0
+    assert not hub.is_over
 
 
 def leave() -> None:
