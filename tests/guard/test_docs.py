@@ -34,7 +34,7 @@ LINKED = [
 ]
 
 _BLOCK = re.compile(
-    r"(?:^<!-- not run: (.+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
+    r"(?:^<!-- not run: ([^\n]+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL
 )
 _IMPORT = re.compile(r"^(import|from) ollama_sync\b", re.MULTILINE)
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
@@ -231,6 +231,15 @@ def test_blocks_join_to_programs() -> None:
     assert (first.name, second.name) == ("p.md:3", "p.md:13")
     assert second.code.strip() == "from ollama_sync import errors"
     assert (first.printed, second.printed) == ("no\n", None)
+
+
+def test_a_reason_is_of_one_block() -> None:
+    """Of two blocks that say why they are not run, what is between them is a block of its own, and run."""
+    why = "<!-- not run: it never ends -->\n```bash\nd\n```\n"
+    found = blocks(Path("p.md"), why + "```python\nx = 1\n```\n" + why)
+    assert [(block.language, bool(block.why_not)) for block in found] == [
+        *(("bash", True), ("python", False), ("bash", True))
+    ]
 
 
 def test_commands_of_a_block() -> None:
