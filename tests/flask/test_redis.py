@@ -249,6 +249,32 @@ def test_an_answer_may_be_started_elsewhere(one: Worker, other: Worker, server: 
     assert last_event(one.follow(name)) == ("end", {"cancelled": True})
 
 
+def test_an_answer_that_cannot_be_started_is_told(
+    one: Worker, other: Worker, server: MockOllama
+) -> None:
+    """Who follows a reserved answer gets the error, and it is not started later; one that is made goes on; others' are unknown."""
+    error = StoreError("no room")
+    with one.app.app_context():
+        name = one.answers.reserve(owner="ada").id
+    following = Following(one, name)
+    with other.app.app_context():
+        with pytest.raises(AnswerNotFound):
+            other.answers.fail(name, error, owner="eve")
+        other.answers.fail(name, error, owner="ada")
+    event, data = last_event(following.whole())
+    assert (event, data["type"], data["status"]) == ("error", "StoreError", 503)
+    server.script([head(), chunk(TOKEN), silence()])
+    other.start("ada", name)
+    server.wait_disconnect(timeout=10)
+    gate = Gate()
+    server.script([head(), chunk(TOKEN), wait(gate), chunk(LAST), end()])
+    name = one.start()
+    with other.app.app_context():
+        other.answers.fail(name, error, owner="ada")
+    gate.open()
+    assert contents(other.follow(name)) == ["A", ""]
+
+
 def test_without_redis_a_start_says_so(one: Worker, redis_server: Any, server: MockOllama) -> None:
     """The view gets an error that names Redis, for the log; the browser gets 503 without its address; the model stops."""
     redis_server.kill()
