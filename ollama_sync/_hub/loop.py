@@ -127,7 +127,8 @@ class Hub:
             return False
         try:
             self._post(callback, args)
-        except ValueError:  # another thread has stopped the hub since, and the loop is gone
+        except (ValueError, TypeError):
+            # Another thread has stopped the hub since, and the loop is gone: libev says the one, libuv the other.
             return False
         # Whoever found the loop dead may have emptied the inbox before we put this into it.
         if self.is_over:

@@ -59,7 +59,10 @@ _calls = _system_calls()
 def receiver_of(sock: Any) -> Receiver | GeventReceiver:
     """Return what receives from `sock`, in the best way that works for it."""
     is_plain = type(sock) in (gevent.socket.socket, PlainSocket)
-    return Receiver(sock) if is_plain and _calls is not None else GeventReceiver(sock)
+    # libuv does not tell of what an epoll within its own has found.
+    is_libev = type(gevent.get_hub().loop).__module__.startswith("gevent.libev")
+    fast = is_plain and is_libev and _calls is not None
+    return Receiver(sock) if fast else GeventReceiver(sock)
 
 
 class GeventReceiver:
