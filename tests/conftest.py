@@ -83,8 +83,11 @@ class _Held:
 
 
 def _resolvers(hub: gevent.hub.Hub | None) -> set[int]:
-    pool = None if hub is None else hub._threadpool
-    return set() if pool is None else {worker._thread_ident for worker in pool._worker_greenlets}
+    """Return the threads of a hub's pools, which stay until it ends."""
+    pools = (getattr(hub, "_threadpool", None), getattr(hub, "ollama_sync_files", None))
+    return {
+        worker._thread_ident for pool in pools if pool for worker in list(pool._worker_greenlets)
+    }
 
 
 def _hold() -> _Held:

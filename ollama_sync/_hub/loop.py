@@ -22,7 +22,6 @@ import gevent.event
 from ollama_sync._hub import exits, native
 from ollama_sync._hub.jobs import GRACE, Jobs, Killed, OnEnd
 from ollama_sync._hub.lifeline import Lifeline
-from ollama_sync._hub.pools import make_pools
 from ollama_sync._hub.rounds import Rounds
 from ollama_sync._hub.waiter import Waiter, new_waiter
 from ollama_sync._process import this_process
@@ -31,6 +30,10 @@ from ollama_sync.errors import ForkedError, HubError
 log = logging.getLogger("ollama_sync.hub")
 
 R = TypeVar("R")
+
+
+# Names that may be looked up at once: a resolver that hangs keeps a thread for each.
+_MOST_LOOKUPS = 64
 
 
 class Hub:
@@ -284,7 +287,7 @@ class Hub:
         try:
             hub = gevent.get_hub()
             hub.ollama_sync_hub = True
-            files = make_pools(hub)
+            hub.threadpool_size = _MOST_LOOKUPS
             self._rounds = Rounds(hub)
             self._lifeline = Lifeline(hub, self._jobs.__len__)
             self._loop_greenlet = hub
@@ -307,7 +310,9 @@ class Hub:
             return
         self._jobs.clear()
         self._wake.close()
-        files.kill()
+        files = getattr(hub, "ollama_sync_files", None)  # of the transport, if a file was read
+        if files is not None:
+            files.kill()
         hub.destroy(destroy_loop=True)
         # Last: who waits for it may end the process, which this thread must not see.
         self._finished.release()

@@ -9,11 +9,12 @@ Runs on the hub, in the greenlet of the call, and in one for each address where 
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
 import gevent
-import gevent.queue
+import gevent.event
 
 from ollama_sync._transport.names import Address, addresses_of
 from ollama_sync._transport.wire import PlainSocket
@@ -53,7 +54,8 @@ class _Race:
     def __init__(self, addresses: list[Address], options: Iterable[tuple[Any, ...]]) -> None:
         self._left = addresses
         self._options = options
-        self._results: Any = gevent.queue.Queue()  # sockets and errors
+        self._results: deque[PlainSocket | OSError] = deque()
+        self._news: Any = gevent.event.Event()
         self._attempts: list[gevent.Greenlet] = []
         self._is_over = False
 
@@ -64,10 +66,12 @@ class _Race:
             while True:
                 if self._left:
                     self._attempts.append(gevent.spawn(self._try, self._left.pop(0)))
-                try:
-                    found = self._results.get(timeout=_DELAY if self._left else None)
-                except gevent.queue.Empty:
+                if not self._results:
+                    self._news.wait(_DELAY if self._left else None)
+                self._news.clear()
+                if not self._results:
                     continue
+                found = self._results.popleft()
                 if isinstance(found, PlainSocket):
                     return found
                 failed += 1
@@ -77,8 +81,7 @@ class _Race:
             # The call may have been killed here, too.
             self._is_over = True
             gevent.killall(self._attempts, block=False)
-            while not self._results.empty():
-                late = self._results.get()
+            for late in self._results:
                 if isinstance(late, PlainSocket):
                     late.close()
 
@@ -86,12 +89,16 @@ class _Race:
         try:
             sock = _connected(address, self._options)
         except OSError as error:
-            self._results.put(error)
+            self._tell(error)
             return
         if self._is_over:  # it connected in the round in which another one won
             sock.close()
         else:
-            self._results.put(sock)
+            self._tell(sock)
+
+    def _tell(self, result: PlainSocket | OSError) -> None:
+        self._results.append(result)
+        self._news.set()
 
 
 def _connected(address: Address, options: Iterable[tuple[Any, ...]]) -> PlainSocket:

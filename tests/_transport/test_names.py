@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -13,6 +14,7 @@ import pytest
 
 from ollama_sync._hub import Hub, allocate_lock, shared_hub
 from ollama_sync._transport.names import addresses_of
+from ollama_sync._transport.upload import Upload
 
 
 def places(host: str, port: int = 80) -> list[tuple[Any, ...]]:
@@ -90,7 +92,9 @@ def test_each_call_gets_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
     assert len({id(error) for error in errors}) == 3
 
 
-def test_names_that_hang_leave_threads_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_that_hang_leave_threads_for_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Twelve resolvers that do not answer keep neither another name waiting, nor a file that is read."""
     answer = allocate_lock()
     answer.acquire()
@@ -107,12 +111,14 @@ def test_names_that_hang_leave_threads_for_others(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(gevent.resolver.thread._socket, "getaddrinfo", slow)
 
+    (tmp_path / "file").write_bytes(b"abc")
+    file = Upload(tmp_path / "file", 3)
+
     def work() -> Any:
         stuck = [gevent.spawn(addresses_of, f"slow{number}.example", 80) for number in range(12)]
         gevent.sleep(0.05)
-        files = gevent.get_hub().ollama_sync_files
         with gevent.Timeout(10):
-            found = addresses_of("fast.example", 80), files.apply(len, ("abc",))
+            found = addresses_of("fast.example", 80), len(b"".join(file))
         answer.release()
         gevent.joinall(stuck)
         return found
