@@ -86,7 +86,10 @@ def _resolvers(hub: gevent.hub.Hub | None) -> set[int]:
     """Return the threads of a hub's pools, which stay until it ends."""
     pools = (getattr(hub, "_threadpool", None), getattr(hub, "ollama_sync_files", None))
     return {
-        worker._thread_ident for pool in pools if pool for worker in list(pool._worker_greenlets)
+        worker._thread_ident
+        for pool in pools
+        if pool is not None
+        for worker in list(pool._worker_greenlets)
     }
 
 
