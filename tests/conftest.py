@@ -26,6 +26,7 @@ from hypothesis import settings
 
 from ollama_sync import Client
 from ollama_sync._hub import allocate_lock, shared_hub
+from ollama_sync._transport import receive
 from ollama_sync.testing import MockOllama
 
 # Other work on the machine makes a single example slow; a hang is caught by the time limit of the test.
@@ -38,6 +39,10 @@ settings.register_profile(
     "search", deadline=None, print_blob=True, derandomize=False, max_examples=5000
 )
 settings.load_profile("thorough")
+
+# As on systems without the system calls that the fast way of receiving makes: tox's environment `nofast`.
+if os.environ.get("TESTS_WITHOUT_FAST_RECEIVING"):
+    receive._calls = None
 
 # Seconds that what a test has closed may need to go: threads end and sockets close behind the caller's back.
 _PATIENCE = 2.0
