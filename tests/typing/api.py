@@ -229,7 +229,7 @@ def tools_and_types(client: Client) -> None:
     def add(a: int, b: int) -> int:
         return a + b
 
-    run = client.run_tools("m", MESSAGES, [add], max_rounds=3, think=True)
+    run = client.run_tools("m", MESSAGES, [add], max_rounds=3, max_calls=5, think=True)
     assert_type(run, ollama.ToolRun)
     for tokens in run:
         assert_type(tokens, list[str])

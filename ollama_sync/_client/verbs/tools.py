@@ -3,7 +3,7 @@
 `run_tools` is a method of `Client`, which lists it in its body. Everything here runs on the caller's thread, also the
 tools; a `ToolRun` belongs to one thread at a time, but `cancel` may be called from any.
 
-    caller writes      messages, reply, rounds, stopped_at_bound, _stream
+    caller writes      messages, reply, rounds, calls, stopped_at_bound, _stream
     any thread         _cancelled (set once)
 """
 
@@ -16,7 +16,7 @@ from ollama_sync._client import arguments
 from ollama_sync._client.verbs.answers import Common, Messages, chat
 from ollama_sync._client.verbs.caller import Caller
 from ollama_sync._stream.stream import Stream
-from ollama_sync.errors import RequestError
+from ollama_sync.errors import OllamaError, RequestError
 from ollama_sync.types import ChatResponse, Message
 
 if TYPE_CHECKING:
@@ -33,11 +33,13 @@ class ToolRun:
         messages: the conversation so far.
         functions: the tools by name.
         max_rounds: how often the results of tools are fed back.
+        max_calls: how many calls may be made in all.
 
     Attributes:
         messages: the whole conversation, with the calls and their results.
         reply: the latest complete reply of the model; None before the first.
         rounds: how often results were fed back.
+        calls: how many calls of the model were answered.
         stopped_at_bound: whether it ended although the model had asked for more calls.
 
     Example:
@@ -57,16 +59,19 @@ class ToolRun:
         messages: Sequence[Mapping[str, Any] | Message],
         functions: Mapping[str, Callable[..., Any]],
         max_rounds: int,
+        max_calls: int,
     ) -> None:
         self._ask = ask
         self._functions = functions
         self._max_rounds = max_rounds
+        self._max_calls = max_calls
         self._stream: Stream[ChatResponse] | None = None
         self._cancelled = False
         self._tokens = self._run()
         self.messages = [Message(**message) for message in messages]
         self.reply: ChatResponse | None = None
         self.rounds = 0
+        self.calls = 0
         self.stopped_at_bound = False
 
     def __iter__(self) -> Iterator[list[str]]:
@@ -79,7 +84,7 @@ class ToolRun:
         """Run to the end and return the model's last reply. Blocks until then.
 
         Raises:
-            OllamaError: how a round failed.
+            OllamaError: how a round failed, or the model asked for more than `max_calls` calls.
         """
         for _ in self:
             pass
@@ -109,7 +114,15 @@ class ToolRun:
             if self.rounds == self._max_rounds:
                 self.stopped_at_bound = True
                 return
-            self.messages += [self._answer(call) for call in calls]
+            if len(calls) > self._max_calls - self.calls:
+                raise OllamaError(
+                    f"run_tools: the model asked for {len(calls)} tool calls at once, after {self.calls} before; "
+                    f"max_calls={self._max_calls} allows no more, and none of the {len(calls)} was made. "
+                    "Raise max_calls if this many are meant"
+                )
+            for call in calls:
+                self.messages.append(self._answer(call))
+                self.calls += 1
             self.rounds += 1
 
     def _answer(self, call: Message.ToolCall) -> Message:
@@ -139,6 +152,7 @@ def run_tools(
     tools: Sequence[Callable[..., Any]],
     *,
     max_rounds: int = 10,
+    max_calls: int = 1000,
     **more: Unpack[Common],
 ) -> ToolRun:
     """Chat with a model that may call functions: call them, feed the results back, until it has no more calls.
@@ -152,6 +166,7 @@ def run_tools(
         tools: functions; what the model learns of them is described at `ollama_sync.tools.tool_schema`. They are called on
             the thread that iterates.
         max_rounds: how often results are fed back; a model that then asks for more is not obeyed.
+        max_calls: how many calls may be made in all. A reply that asks for more fails the run before any of its calls is made.
         more: what `chat` takes: options, think, keep_alive, …
 
     Returns:
@@ -159,7 +174,7 @@ def run_tools(
 
     Raises:
         RequestError: an argument is wrong. Nothing was sent.
-        OllamaError: from the run: how a round failed.
+        OllamaError: from the run: how a round failed, or the model asked for more than `max_calls` calls.
 
     Example:
         >>> from ollama_sync import Client
@@ -174,8 +189,9 @@ def run_tools(
     """
     from ollama_sync.tools import tool_schema  # slow to import, and needed here only
 
-    if isinstance(max_rounds, bool) or not isinstance(max_rounds, int) or max_rounds < 0:
-        raise arguments.refusal("max_rounds", max_rounds, "a whole number, 0 or more")
+    for name, bound in (("max_rounds", max_rounds), ("max_calls", max_calls)):
+        if isinstance(bound, bool) or not isinstance(bound, int) or bound < 0:
+            raise arguments.refusal(name, bound, "a whole number, 0 or more")
     if isinstance(tools, (str, bytes, Mapping)) or not isinstance(tools, Sequence):
         raise arguments.refusal("tools", tools, "a list of functions")
     functions: dict[str, Callable[..., Any]] = {}
@@ -196,4 +212,4 @@ def run_tools(
         stream: Stream[ChatResponse] = chat(self, model, so_far, tools=schemas, stream=True, **more)
         return stream
 
-    return ToolRun(ask, conversation, functions, max_rounds)
+    return ToolRun(ask, conversation, functions, max_rounds, max_calls)

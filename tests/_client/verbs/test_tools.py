@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ollama_sync import Client, RequestError, StreamBroken, ToolRun
+from ollama_sync import Client, OllamaError, RequestError, StreamBroken, ToolRun
 from ollama_sync.testing import MockOllama, chunk, end, head, reset, stream
 
 ASK = [{"role": "user", "content": "go"}]
@@ -109,6 +109,43 @@ def test_it_stops_at_its_bound(server: MockOllama, client: Client) -> None:
     assert len(server.requests) == 3
 
 
+def test_a_reply_with_too_many_calls_fails_the_run(server: MockOllama, client: Client) -> None:
+    """Of 100,000 calls in one reply none is made; the error says how many there were and what allows more."""
+    made: list[int] = []
+
+    def count() -> None:
+        """Count."""
+        made.append(1)
+
+    many = [("count", dict[str, Any]())] * 1000
+    server.script([stream([called(*many) for _ in range(100)] + [DONE])])
+    run = client.run_tools("m", ASK, [count], max_rounds=1)
+    with pytest.raises(OllamaError, match=r"100000 tool calls.*max_calls=1000.*Raise max_calls"):
+        run.result()
+    assert (made, run.calls, len(server.requests)) == ([], 0, 1)
+    assert run.reply is not None
+    assert len(run.reply.message.tool_calls or ()) == 100_000
+
+
+def test_calls_are_counted_through_all_rounds(server: MockOllama, client: Client) -> None:
+    """The bound is for the run: what earlier rounds have used up, later ones cannot use."""
+    two = [stream([called(("add", {"a": 1}), ("add", {"a": 2})), DONE])]
+    server.script(two)
+    server.script(two)
+    run = client.run_tools("m", ASK, [add], max_calls=3)
+    with pytest.raises(OllamaError, match="2 tool calls at once, after 2 before"):
+        run.result()
+    assert (run.rounds, run.calls) == (1, 2)
+
+
+def test_as_many_calls_as_are_allowed_are_made(server: MockOllama, client: Client) -> None:
+    """A run that makes exactly `max_calls` calls does not fail."""
+    server.script([stream([called(("add", {"a": 1}), ("add", {"a": 2})), DONE])])
+    server.script([stream([said("done"), DONE])])
+    run = client.run_tools("m", ASK, [add], max_calls=2)
+    assert (run.result().message.content, run.calls) == ("done", 2)
+
+
 def test_nothing_is_sent_before_it_is_iterated(server: MockOllama, client: Client) -> None:
     """Making a run asks nothing of the server."""
     assert isinstance(client.run_tools("m", ASK, [add]), ToolRun)
@@ -151,6 +188,8 @@ def test_a_cancel_calls_no_further_tool(server: MockOllama, client: Client) -> N
         ("add", {}, "tools="),
         ([add], {"max_rounds": -1}, "max_rounds"),
         ([add], {"max_rounds": True}, "max_rounds"),
+        ([add], {"max_calls": -1}, "max_calls"),
+        ([add], {"max_calls": 1.5}, "max_calls"),
     ],
 )
 def test_wrong_arguments_are_refused_at_once(
