@@ -9,11 +9,11 @@ by the fake clock of `ollama_sync.testing` and by nothing else: what is batched 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from ollama_sync._hub import Hub
+from ollama_sync._now import monotonic
 from ollama_sync._policies import Marks, Timeout
 from ollama_sync.errors import (
     ConnectTimeout,
@@ -30,14 +30,14 @@ _TIMEOUTS: dict[str, type[WaitTimeout]] = {
     "total": TotalTimeout,
 }
 
-_now: Callable[[], float] = time.monotonic
+_now: Callable[[], float] = monotonic
 
 # Those that have a timer.
 _waiting: set[Clocks] = set()
 
 
 def use_time_of(source: Callable[[], float]) -> None:
-    """Take the time from `source`, in seconds, until `use_time_of(time.monotonic)`. Any thread."""
+    """Take the time from `source`, in seconds, until `use_time_of(_now.monotonic)`. Any thread."""
     global _now
     _now = source
 

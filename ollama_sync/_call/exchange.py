@@ -14,9 +14,9 @@ in a callback of the loop. There is one way to each end, `_finish`, and the firs
 from __future__ import annotations
 
 import logging
-import time
 import traceback
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,7 @@ from ollama_sync._hub import (
     Waiter,
     new_waiter,
 )
+from ollama_sync._now import monotonic
 from ollama_sync._observe.counters import Counters, Counts
 from ollama_sync._wire import LineFramer, WholeBody
 from ollama_sync.errors import (
@@ -94,7 +95,7 @@ class Exchange:
         self._job: Any = None
         self._reply: Reply | None = None
         self._is_ending = False
-        self._counters = Counters(time.monotonic())
+        self._counters = Counters(monotonic())
         self._clocks = Clocks(hub, settings.timeout, self.tried, self._expired)
         self._turns = Turns(hub)
         self._pump = Pump(
@@ -180,7 +181,8 @@ class Exchange:
         channel.listen(tell)
         try:
             self._observer.began()
-            hub.submit(self._run, on_end=self._hub_ended)
+            # In a copy of the caller's context, so that traces, log records and hooks belong to whom they should.
+            hub.submit(copy_context().run, self._run, on_end=self._hub_ended)
             while not is_there(channel):
                 waiter.wait(None if tick is None else _TICK)
                 if tick is not None:
@@ -343,7 +345,7 @@ class Exchange:
         try:
             self._pump.stop()
             self._clocks.stop()
-            now = time.monotonic()
+            now = monotonic()
             self._counters.end(now)
             if isinstance(end, Failed):
                 end.error.attempts = self._attempts.count

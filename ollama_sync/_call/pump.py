@@ -9,14 +9,14 @@ everything.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 from ollama_sync._call.clocks import Clocks
 from ollama_sync._call.settings import Settings
 from ollama_sync._hub import Channel, Hub, HubEvent
+from ollama_sync._now import monotonic
 from ollama_sync._observe.counters import Counters
-from ollama_sync._wire import BadFraming, LineFramer, WholeBody, error_line, loads
+from ollama_sync._wire import BadFraming, LineFramer, WholeBody, error_line, loads, said
 from ollama_sync.errors import OllamaError, StreamBroken
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Pump:
     def release(self) -> None:
         """Hand what was put to the caller, now."""
         self._pending = 0
-        self._released_at = time.monotonic()
+        self._released_at = monotonic()
         self._drop_timer()
         self._channel.release()
         if self._observer is not None:
@@ -153,7 +153,7 @@ class Pump:
         parts = block.count(b"\n")
         if block:
             self._last_block = block
-            self._counters.add_parts(parts, time.monotonic())
+            self._counters.add_parts(parts, monotonic())
             self._channel.put(block, parts)
             if self._observer is not None:
                 self._observer.put(block, parts)
@@ -164,7 +164,7 @@ class Pump:
     def _schedule(self, parts: int) -> None:
         """Release what was put, now or when its time has come."""
         self._pending += parts
-        due = self._policy.due(self._pending, time.monotonic() - self._released_at)
+        due = self._policy.due(self._pending, monotonic() - self._released_at)
         if due <= 0:
             self.release()
         elif self._timer is None:
@@ -207,7 +207,7 @@ def _error_of(line: bytes) -> OllamaError | None:
             else None
         )
     part = _decoded(line)
-    return None if part is None or not part.get("error") else error_line(part)
+    return None if part is None or not said(part.get("error")) else error_line(part)
 
 
 def _decoded(line: bytes) -> dict[str, Any] | None:

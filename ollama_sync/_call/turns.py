@@ -5,9 +5,8 @@ Runs on the hub, in the greenlet of the call, which owns everything here.
 
 from __future__ import annotations
 
-import time
-
 from ollama_sync._hub import Hub
+from ollama_sync._now import monotonic
 
 # Bytes of the wire that one call may read before the others have their turn: some thousand parts, well below a millisecond.
 _TURN = 131072
@@ -38,10 +37,10 @@ class Turns:
         if self._round != self._hub.round:  # the loop has looked at the sockets since
             self._round = self._hub.round
             self._bytes = 0
-            self._began = time.monotonic()
+            self._began = monotonic()
         self._bytes += size + _READ_COST
         if self._bytes >= _TURN or (
-            self._bytes >= _LEAST_TURN and time.monotonic() - self._began >= _LONGEST_TURN
+            self._bytes >= _LEAST_TURN and monotonic() - self._began >= _LONGEST_TURN
         ):
             self._round = 0
             return True

@@ -35,7 +35,7 @@ from ollama_sync._policies import BatchPolicy, Timeout
 from ollama_sync._stream.stream import Stream
 from ollama_sync._transport import PreparedRequest, Transport
 from ollama_sync._transport.blobs import Blob, OnProgress
-from ollama_sync._wire import LineFramer, WholeBody, loads_whole
+from ollama_sync._wire import LineFramer, WholeBody, error_line, loads_whole, said
 from ollama_sync.errors import ClosedError, RequestError, StreamBroken
 from ollama_sync.types import ChatResponse, GenerateResponse, StatusResponse, View
 
@@ -287,6 +287,8 @@ class Client:
             raise StreamBroken(f"{tried}: the reply is not JSON: {shown}") from error
         if not isinstance(parsed, dict):
             raise StreamBroken(f"{tried}: the reply is not a JSON object: {shown}")
+        if said(parsed.get("error")):
+            raise error_line(parsed)
         return endpoint.reply.view(parsed)
 
     def _exchange(

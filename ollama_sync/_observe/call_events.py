@@ -10,11 +10,13 @@ for one, may be gevent's, and who waits for such a lock in a callback gets an er
 from __future__ import annotations
 
 import re
-import time
 from collections import deque
+from contextvars import copy_context
+from functools import partial
 
 from ollama_sync import events
 from ollama_sync._hub import Cancelled, End, Failed, Hub, Killed
+from ollama_sync._now import monotonic
 from ollama_sync._observe.counters import Counts
 from ollama_sync._observe.hooks import Hooks
 from ollama_sync._observe.log import call_log, log_event
@@ -64,6 +66,7 @@ class TellingObserver:
         self._has_part = False
         self._untold: deque[events.Event] = deque()
         self._is_telling = False
+        self._context = copy_context()
 
     def began(self) -> None:
         """See `CallObserver.began`."""
@@ -122,7 +125,8 @@ class TellingObserver:
 
     def _tell(self, event: events.Event) -> None:
         self._untold.append(event)
-        self._hub.in_job(self._tell_untold)
+        # The caller's, also where the loop tells. A copy, for another may be in use while a hook waits.
+        self._hub.in_job(partial(self._context.copy().run, self._tell_untold))
 
     def _tell_untold(self) -> None:
         """Tell what has happened, in order, also when a hook waits and another event comes meanwhile."""
@@ -147,7 +151,7 @@ class TellingObserver:
         self._hooks.tell(event, faults)
 
     def _seconds(self) -> float:
-        return time.monotonic() - self._started
+        return monotonic() - self._started
 
 
 def call_of(number: int, verb: str, tried: str, body: object, *, is_stream: bool) -> events.Call:

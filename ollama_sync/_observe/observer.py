@@ -9,10 +9,10 @@ Whether anybody looks is seen when the call begins.
 from __future__ import annotations
 
 import itertools
-import time
 from typing import Protocol
 
 from ollama_sync._hub import End, Hub
+from ollama_sync._now import monotonic
 from ollama_sync._observe.counters import Counts
 from ollama_sync._observe.hooks import Hooks
 from ollama_sync._observe.log import call_log, log_retry
@@ -124,4 +124,4 @@ def observe(
     from ollama_sync._observe.call_events import TellingObserver, call_of
 
     call = call_of(number, verb, tried, body, is_stream=is_stream)
-    return TellingObserver(hub, hooks, totals, counting, call, time.monotonic())
+    return TellingObserver(hub, hooks, totals, counting, call, monotonic())

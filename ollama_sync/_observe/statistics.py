@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from ollama_sync._hub import Cancelled, End, Failed, Hub, get_ident, new_waiter, shared_hub
+from ollama_sync._now import monotonic
 from ollama_sync._process import Process, this_process
 
 # Seconds that a hub which does not answer is waited for.
@@ -117,13 +117,13 @@ def _lag(hub: Hub) -> float | None:
     turn: list[float] = []
 
     def take_turn() -> None:
-        turn.append(time.monotonic())
+        turn.append(monotonic())
         waiter.wake()
 
-    began = time.monotonic()
+    began = monotonic()
     if not hub.call_soon(take_turn):
         return None
-    while not turn and (left := began + _LONGEST_LAG - time.monotonic()) > 0:
+    while not turn and (left := began + _LONGEST_LAG - monotonic()) > 0:
         waiter.wait(left)
     return turn[0] - began if turn else _LONGEST_LAG
 

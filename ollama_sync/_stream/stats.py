@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ollama_sync._now import monotonic
 from ollama_sync._observe.counters import Counts
 
 
@@ -60,7 +60,7 @@ def stats_of(counts: Counts, batches: int) -> StreamStats:
         bytes=counts.bytes,
         first_part=None if counts.first_part is None else counts.first_part - counts.started,
         longest_gap=counts.longest_gap,
-        elapsed=(counts.ended or time.monotonic()) - counts.started,
+        elapsed=(counts.ended or monotonic()) - counts.started,
         buffered=counts.buffered,
         tokens_per_second=rate,
     )

@@ -6,7 +6,6 @@ collected, and cancels itself.
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ollama_sync._call.exchange import Exchange
+from ollama_sync._now import monotonic
 from ollama_sync._stream.kept import Part
 from ollama_sync._stream.kinds import StreamKind
 from ollama_sync._stream.reader import Look, PartReader, let_signals_in
@@ -156,10 +156,10 @@ class Stream(Generic[T]):
         reader, found = self._reader, None
         reader.acquire()
         try:
-            deadline = time.monotonic() + timeout
+            deadline = monotonic() + timeout
             while True:
                 found = reader.look_all()
-                left = deadline - time.monotonic()
+                left = deadline - monotonic()
                 if found.is_news or left <= 0:
                     parts = self._views(found.items)
                     let_signals_in()
@@ -278,7 +278,7 @@ class Stream(Generic[T]):
         tracker = ProgressTracker()
 
         def added_up(parts: list[Part]) -> Progress:
-            now = time.monotonic()
+            now = monotonic()
             for part in parts:
                 tracker.add(part, now)
             return tracker.progress(now)

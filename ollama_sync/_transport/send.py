@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError
 from ollama_sync._config import keeps_key
 from ollama_sync._transport.body import MOST_READ, Body, body_of
 from ollama_sync._transport.response import hang_up
-from ollama_sync._wire import BadFraming, loads
+from ollama_sync._wire import BadFraming, loads, said
 from ollama_sync.errors import ConnectError, OllamaError, ResponseError, StreamBroken
 
 Send = Callable[[requests.PreparedRequest], requests.Response]
@@ -198,8 +198,9 @@ def _refusal(reply: Reply, tried: str) -> ResponseError:
     except ValueError:
         error = _page_title(text) if text.startswith("<") else text
     else:
-        error = _member(parsed, "error") or text
-        signin_url = _member(parsed, "signin_url") or None
+        members = parsed if isinstance(parsed, dict) else {}
+        error = said(members.get("error")) or text
+        signin_url = said(members.get("signin_url")) or None
     if not error:
         error = f"{tried}: the server gave no reason"
     return ResponseError(
@@ -209,14 +210,6 @@ def _refusal(reply: Reply, tried: str) -> ResponseError:
         signin_url=signin_url,
         hint=_hint(reply.status, text, tried),
     )
-
-
-def _member(parsed: Any, name: str) -> str:
-    """Return a text of an error's JSON; the OpenAI routes wrap theirs in one more object."""
-    value = parsed.get(name) if isinstance(parsed, dict) else None
-    if isinstance(value, dict):
-        value = value.get("message")
-    return value if isinstance(value, str) else ""
 
 
 def _page_title(page: str) -> str:

@@ -98,7 +98,23 @@ def loads_block(block: bytes) -> tuple[list[dict[str, Any]], BadLine | None]:
 def error_line(part: dict[str, Any]) -> ErrorLine:
     """Return the error that a line reports; lines of a remote server also name a status."""
     status = part.get("StatusCode")
-    return ErrorLine(str(part["error"]), status if isinstance(status, int) else -1)
+    return ErrorLine(said(part["error"]), status if isinstance(status, int) else -1)
+
+
+def said(error: object) -> str:
+    """Return the text of an `error` member: itself, the `message` in it, as the OpenAI routes wrap theirs, or its JSON.
+
+    Nothing is said by what is null, empty or false: some servers send the member with every reply.
+
+    Example:
+        >>> said({"message": "no such model"}), said(None)
+        ('no such model', '')
+    """
+    if isinstance(error, dict) and isinstance(error.get("message"), str):
+        error = error["message"]
+    if not error:
+        return ""
+    return error if isinstance(error, str) else ujson.dumps(error, ensure_ascii=False)
 
 
 def _loads_lines(block: bytes) -> tuple[list[dict[str, Any]], BadLine | None]:

@@ -5,11 +5,11 @@ Used by the test's thread; the clocks themselves are looked at on the shared hub
 
 from __future__ import annotations
 
-import time
 from types import TracebackType
 
 from ollama_sync._call import clocks
 from ollama_sync._hub import shared_hub
+from ollama_sync._now import monotonic
 from ollama_sync.errors import UsageError
 
 
@@ -62,7 +62,7 @@ class FakeClock:
         if _active is not None:
             raise UsageError("FakeClock: there is one already; two cannot both be the time")
         _active = self
-        self._now = time.monotonic()
+        self._now = monotonic()
         clocks.use_time_of(self._read)
         return self
 
@@ -73,7 +73,7 @@ class FakeClock:
         traceback: TracebackType | None,
     ) -> None:
         global _active
-        clocks.use_time_of(time.monotonic)
+        clocks.use_time_of(monotonic)
         _active = None
 
     def _read(self) -> float:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import gevent
 
-from ollama_sync.testing._now import perf_counter
+from ollama_sync._now import perf_counter
 from ollama_sync.testing._request import Request
 
 Framing = Literal["chunked", "length", "close", "none"]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from gevent.event import Event
 
 from ollama_sync._hub import Waiter, new_waiter
-from ollama_sync.testing._now import perf_counter
+from ollama_sync._now import perf_counter
 
 
 class Gate:

@@ -12,8 +12,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from ollama_sync._now import perf_counter
 from ollama_sync.testing._connection import Connection
-from ollama_sync.testing._now import perf_counter
 from ollama_sync.testing._steps import json_bytes
 
 log = logging.getLogger("ollama_sync.testing")

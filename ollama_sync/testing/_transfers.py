@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from ollama_sync._now import perf_counter
 from ollama_sync.testing._body import Refused, decoded, text_of
 from ollama_sync.testing._connection import Connection
 from ollama_sync.testing._library import (
@@ -23,7 +24,6 @@ from ollama_sync.testing._library import (
     sha256,
     tagged,
 )
-from ollama_sync.testing._now import perf_counter
 from ollama_sync.testing._request import Request
 from ollama_sync.testing._script import reply
 from ollama_sync.testing._steps import Script, json_bytes

@@ -8,10 +8,11 @@ from typing import cast
 
 import pytest
 
-from ollama_sync import Timeout, WaitTimeout
+from ollama_sync import Client, FirstTimeout, Timeout, WaitTimeout
 from ollama_sync._call import clocks as clocks_module
 from ollama_sync._call.clocks import Clocks
 from ollama_sync._hub import Hub
+from ollama_sync.testing import MockOllama, silence
 
 
 class Loop:
@@ -127,3 +128,16 @@ def test_a_pause_is_no_silence(loop: Loop, clocks: Clocks, told: list[WaitTimeou
     assert not told
     clocks.resume()
     assert [timer.at for timer in loop.timers] == [113]
+
+
+def test_a_clock_that_a_test_has_stopped_stops_no_limit(
+    server: MockOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever stands in the place of Python's clock: limits run out, and `poll` comes back."""
+    server.script([silence()])
+    server.script([silence()])
+    monkeypatch.setattr(time, "monotonic", lambda: 7.0)
+    with Client(server.url, timeout=Timeout(first=0.05)) as client, pytest.raises(FirstTimeout):
+        client.chat("m")
+    with Client(server.url) as client, client.chat("m", stream=True) as stream:
+        assert stream.poll(0.05) == []

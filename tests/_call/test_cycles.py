@@ -65,8 +65,10 @@ with (
             path = {"embed": "/api/embed", "list": "/api/tags"}.get(name, "/api/chat")
             server.script(steps, path=path)
             call(client, way)
-            for _ in range(3):  # the greenlet of the call ends after its caller was told
-                patient.version()
+            for _ in range(200):  # the greenlet of the call ends after its caller was told
+                client.version()
+                if not alive():
+                    break
             if alive():
                 left[f"{name}, {fault}"] = alive()
                 gc.collect()

@@ -26,7 +26,7 @@ def test_a_turn_is_over_by_bytes_and_by_reads(
     size: int, reads: int, hub: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After 128 KiB, or 64 reads however small; and again."""
-    monkeypatch.setattr(turns_module, "time", SimpleNamespace(monotonic=lambda: 1.0))
+    monkeypatch.setattr(turns_module, "monotonic", lambda: 1.0)
     turns = Turns(hub)
     assert [_after(turns, size) for _ in range(3)] == [reads] * 3
 
@@ -42,7 +42,7 @@ def test_a_look_at_the_sockets_begins_a_turn(hub: Any) -> None:
 def test_a_turn_is_over_by_time(hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bytes that take long to read, as compressed ones may, are fewer; a single small read is always granted."""
     now = iter(range(1000))
-    monkeypatch.setattr(turns_module, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    monkeypatch.setattr(turns_module, "monotonic", lambda: next(now))
     turns = Turns(hub)
     assert not turns.is_over(100)
     assert turns.is_over(16384)

@@ -813,3 +813,32 @@ def test_a_call_that_is_cancelled_by_the_server_leaving_is_told(
     server.stop()
     thread.join(10)
     assert len(errors) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        ("boom", "boom"),
+        ({"message": "boom"}, "boom"),
+        ({"why": "é"}, '{"why":"é"}'),
+        (["a"], '["a"]'),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 500])
+def test_an_error_is_an_error_with_whatever_status(
+    status: int, error: object, text: str, server: MockOllama, client: Client
+) -> None:
+    """One rule for a whole reply, a status and a stream: what `error` says is raised, and read as JSON."""
+    server.script([reply({"error": error}, status)], path="/api/version")
+    with pytest.raises(ResponseError) as caught:
+        client.version()
+    assert caught.value.error == text
+
+
+@pytest.mark.parametrize("error", [None, "", False])
+def test_an_error_that_says_nothing_is_none(
+    error: object, server: MockOllama, client: Client
+) -> None:
+    """Some servers send the member with every reply."""
+    server.script([reply({"version": "1", "error": error})], path="/api/version")
+    assert client.version().version == "1"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import gevent
@@ -19,6 +20,7 @@ from ollama_sync import (
     Client,
     ConnectError,
     ErrorLine,
+    FirstTimeout,
     ForkedError,
     IdleTimeout,
     RequestError,
@@ -506,3 +508,25 @@ def test_a_broken_reply_is_told_with_what_had_come(server: MockOllama) -> None:
             running.result()
     assert seen.kinds[-1] == "Failed"
     assert seen.events[-1].received.parts == 1
+
+
+def test_a_call_runs_in_a_copy_of_its_callers_context(server: MockOllama) -> None:
+    """What a program keeps in context variables is there for each event, also for those that the loop tells."""
+    request: ContextVar[str] = ContextVar("request", default="-")
+    seen: list[tuple[str, str]] = []
+
+    def note(event: object) -> None:
+        seen.append((type(event).__name__, request.get()))
+
+    with Client(server.url, observe=note) as client:
+        context = copy_context()
+        context.run(request.set, "seven")
+        stream = context.run(client.chat, "m", HI, stream=True)
+        list(stream)
+        server.script([silence()])
+        with pytest.raises(FirstTimeout):  # told by a callback of the loop
+            context.run(Client(server.url, observe=note, timeout=Timeout(first=0.05)).chat, "m", HI)
+        client.version()
+    names = {name for name, value in seen if value == "seven"}
+    assert names >= {"Started", "Connected", "FirstPart", "Batch", "Finished", "Failed"}
+    assert seen[-1] == ("Finished", "-")

@@ -155,7 +155,7 @@ ERRORS: dict[str, tuple[Any, int, str, str]] = {
     "null": (reply("null", 400), 400, "null", ""),
     "JSON in a string": (reply({"error": '{"code":400}'}, 400), 400, '{"code":400}', ""),
     "an object of OpenAI's": (reply({"error": {"message": "no", "type": "x"}}, 400), 400, "no", ""),
-    "an error that is a number": (reply({"error": 5}, 400), 400, '{"error":5}', ""),
+    "an error that is a number": (reply({"error": 5}, 400), 400, "5", ""),
     "an empty error": (reply({"error": ""}, 500), 500, '{"error":""}', ""),
     "busy": (reply({"error": "server busy"}, 503), 503, "server busy", "try again"),
     "no UTF-8": (reply(b"\xff\xfe", 500), 500, "\ufffd\ufffd", ""),

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "types": "errors",
     "_config": "errors",
     "_patch": "",
+    "_now": "",
     "_process": "",
     "_schema": "errors types",
     "tools": "errors types _schema",
@@ -42,13 +43,13 @@ MAY_IMPORT = {
     # The six rooms along the way of a call. `_hub` and `_transport` do not know each other.
     "_hub": "errors _policies _process _wire",
     "_transport": f"{VALUES} _version _process _wire",
-    "_observe": "errors events _process _wire _hub",
-    "_call": f"{VALUES} events _wire _hub _transport _observe",
-    "_stream": f"{VALUES} _process _wire _schema _hub _observe _call",
+    "_observe": "errors events _now _process _wire _hub",
+    "_call": f"{VALUES} events _now _wire _hub _transport _observe",
+    "_stream": f"{VALUES} _now _process _wire _schema _hub _observe _call",
     "_client": f"{VALUES} events tools _wire _schema _hub _transport _observe _call _stream",
     # The edges use what a user uses; the mock server is made of the parts that it tests.
     "flask": f"{PUBLIC}|errors types tools cli",
-    "testing": f"{PUBLIC}|errors types tools _wire _hub _call",
+    "testing": f"{PUBLIC}|errors types tools _now _wire _hub _call",
     # Imported by every pytest run in an environment where the package is installed.
     "pytest_plugin": f"{PUBLIC}|_client testing",
     "otel": f"{PUBLIC}|errors events",

@@ -1,10 +1,11 @@
-"""The time that the mock's delays go by: the machine's own, whatever a test has put in the place of Python's `time`.
+"""The machine's own clocks, whatever a test has put in the place of Python's `time`.
 
-Pure; any thread.
+A limit that went by a clock that stands still would never run out, and one that jumps would ring at once. Any thread.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.machinery import BuiltinImporter
 from importlib.util import module_from_spec
 
@@ -16,5 +17,8 @@ assert _spec.loader is not None
 _time = module_from_spec(_spec)
 _spec.loader.exec_module(_time)
 
-perf_counter = _time.perf_counter
-"""Seconds, from a clock that never goes back."""
+monotonic: Callable[[], float] = _time.monotonic
+"""Seconds of a clock that never goes back; the same as Python's `time.monotonic`."""
+
+perf_counter: Callable[[], float] = _time.perf_counter
+"""Seconds of the finest clock that never goes back."""

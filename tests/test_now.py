@@ -20,7 +20,7 @@ for module in list(sys.modules.values()):
     for name, value in list(vars(module).items()):
         if value is real:
             setattr(module, name, time.perf_counter)
-from ollama_sync.testing._now import perf_counter as now
+from ollama_sync._now import perf_counter as now
 before = now()
 print(before != 7.0, now() > before)
 """
