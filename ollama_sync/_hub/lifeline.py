@@ -80,7 +80,8 @@ class Lifeline:
         if issubclass(kind, self._hub.SYSTEM_ERROR):
             self._hub.handle_system_error(kind, error, trace)  # which ends the loop
             return
-        if not issubclass(kind, Exception):
+        # Among what is no error to gevent is that a name is not known: whoever asked is told.
+        if not issubclass(kind, Exception) or issubclass(kind, self._hub.NOT_ERROR):
             self._gevents_own(context, kind, error, trace)
             return
         log.error(

@@ -12,6 +12,7 @@ import socket as native_socket
 from typing import Any
 
 import gevent
+import gevent.monkey
 import gevent.socket
 
 Address = tuple[Any, ...]
@@ -44,10 +45,13 @@ def addresses_of(host: str, port: int) -> list[Address]:
 
 
 def _numeric(host: str, port: int) -> list[Address]:
-    # With this flag the call never leaves the process.
-    return native_socket.getaddrinfo(
+    # With this flag the call never leaves the process. The original, since a patched process asks gevent's resolver, which
+    # takes a thread of the pool even for this.
+    native = gevent.monkey.get_original("socket", "getaddrinfo")
+    found: list[Address] = native(
         host, port, 0, native_socket.SOCK_STREAM, 0, native_socket.AI_NUMERICHOST
     )
+    return found
 
 
 def _looked_up(host: str, port: int) -> list[Address]:

@@ -92,6 +92,20 @@ def test_each_call_gets_an_error_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
     assert len({id(error) for error in errors}) == 3
 
 
+def test_a_name_that_is_not_known_is_no_bug_of_the_hub(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever asked gets the error; the log has nothing to report."""
+
+    def unknown(host: Any, *query: Any) -> Any:
+        raise socket.gaierror(socket.EAI_NONAME, "not known")
+
+    monkeypatch.setattr(gevent.resolver.thread._socket, "getaddrinfo", unknown)
+    with pytest.raises(socket.gaierror):
+        shared_hub().call(addresses_of, "none.example", 80)
+    assert caplog.records == []
+
+
 def test_names_that_hang_leave_threads_for_others(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
