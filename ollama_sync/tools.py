@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import types
 from collections.abc import Mapping
 from enum import Enum
@@ -74,7 +75,7 @@ def tool_schema(thing: Any) -> Tool:
     return Tool.view({"type": "function", "function": function})
 
 
-def call_tool(function: Any, arguments: Mapping[str, Any]) -> Any:
+def call_tool(function: Any, arguments: Mapping[str, Any] | str | None) -> Any:
     """Call a tool with the arguments that a model chose, once they fit its signature.
 
     Arguments become what the signature says: "3" an int, an object a dataclass, a text a datetime. Those of parameters
@@ -83,7 +84,7 @@ def call_tool(function: Any, arguments: Mapping[str, Any]) -> Any:
 
     Args:
         function: what was given to `tool_schema`. Of a class, an instance is made (of a TypedDict, a dict).
-        arguments: values by name, as in `call.function.arguments`.
+        arguments: values by name, as in `call.function.arguments`: a mapping, or its JSON, as some models write it; None for none.
 
     Returns:
         What the function returns.
@@ -102,6 +103,7 @@ def call_tool(function: Any, arguments: Mapping[str, Any]) -> Any:
         ...
         ollama_sync.errors.RequestError: double: n: Expected `int`, got `str`
     """
+    arguments = _read(arguments)
     if not isinstance(arguments, Mapping):
         raise RequestError(
             f"arguments={arguments!r}: a mapping of arguments by name, as {{'city': 'Paris'}}"
@@ -111,9 +113,8 @@ def call_tool(function: Any, arguments: Mapping[str, Any]) -> Any:
             return msgspec.convert(arguments, function, strict=False)
         except (msgspec.ValidationError, TypeError) as error:
             raise RequestError(f"{function.__name__}: {error}") from error
+    check_blocks(function)
     name = _name(function)
-    if inspect.iscoroutinefunction(_python_function(function)):
-        raise RequestError(f"{name}: an async function; a tool that blocks is needed")
     signature = _signature(function, name)
     chosen = _parameters(function, signature)
     values, wrong = _converted(chosen, _hints(function, chosen, name), arguments)
@@ -126,6 +127,42 @@ def call_tool(function: Any, arguments: Mapping[str, Any]) -> Any:
         raise RequestError(f"{name}: a method without its {missing}; give the method of an object")
     bound.apply_defaults()  # so that a positional one after an absent one keeps its place
     return function(*bound.args, **bound.kwargs)
+
+
+def check_blocks(function: Any) -> None:
+    """Refuse a function whose call does not give its result: an async one, or a generator.
+
+    Raises:
+        RequestError: it is one.
+
+    Example:
+        >>> async def weather(city: str) -> str: ...
+        >>> check_blocks(weather)
+        Traceback (most recent call last):
+        ...
+        ollama_sync.errors.RequestError: weather: an async function; a tool that blocks and returns its result is needed
+    """
+    python = _python_function(function)
+    kinds = {
+        "an async function": inspect.iscoroutinefunction,
+        "an async generator": inspect.isasyncgenfunction,
+        "a generator": inspect.isgeneratorfunction,
+    }
+    for kind, is_kind in kinds.items():
+        if is_kind(python):
+            raise RequestError(
+                f"{_name(function)}: {kind}; a tool that blocks and returns its result is needed"
+            )
+
+
+def _read(arguments: Any) -> Any:
+    """Return the arguments that a model wrote as JSON, or left out; any others as they are."""
+    if isinstance(arguments, str):
+        try:
+            return json.loads(arguments)
+        except ValueError:
+            return arguments
+    return {} if arguments is None else arguments
 
 
 def tool_result_text(value: Any) -> str:

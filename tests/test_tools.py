@@ -14,7 +14,7 @@ import keyword
 import math
 import re
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import (
@@ -35,7 +35,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ollama_sync import Client
 from ollama_sync.errors import RequestError
+from ollama_sync.testing import MockOllama
 from ollama_sync.tools import call_tool, tool_result_text, tool_schema
 from ollama_sync.types import Message, Tool, WebSearchResponse
 
@@ -1106,7 +1108,7 @@ WRONG_CALLS: list[tuple[Any, Any, list[str]]] = [
     (Weather.at, {"city": "Rome"}, ["at: a method without its self"]),
     (waits, {"a": 1}, ["waits: an async function"]),
     (functools.partial(waits, 1), {}, ["waits: an async function"]),
-    (add, None, ["arguments=None: a mapping"]),
+    (add, None, ["a is missing"]),
     (add, [1, 2], ["arguments=[1, 2]: a mapping"]),
     (anonymous, {"a": 1}, ["a lambda has no name"]),
     (takes_no_schema, {"ok": 1, "wrong": {}}, ["wrong: "]),
@@ -1210,3 +1212,43 @@ def test_a_result_becomes_text(value: Any, text: str) -> None:
     written = tool_result_text(value)
     assert written == text
     assert type(written) is str
+
+
+async def waits(city: str) -> str:
+    """Wait."""
+    return city
+
+
+def yields(city: str) -> Iterator[str]:
+    """Yield."""
+    yield city
+
+
+@pytest.mark.parametrize("function", [waits, yields], ids=["async", "generator"])
+def test_a_tool_that_gives_no_result_is_refused_before_anything_is_sent(
+    function: Any, server: MockOllama, client: Client
+) -> None:
+    """The program's mistake is not told to the model, which can do nothing about it."""
+    with pytest.raises(RequestError, match="a tool that blocks and returns its result is needed"):
+        client.run_tools("m", [{"role": "user", "content": "x"}], [function])
+    assert server.requests == ()
+
+
+def test_arguments_may_come_as_json_or_not_at_all() -> None:
+    """Some models write them as a string; a call without any leaves them out."""
+    assert call_tool(lambda_of_one, '{"a": 1}') == 1
+    assert call_tool(lambda_of_none, None) == 7
+    with pytest.raises(RequestError, match="a mapping of arguments"):
+        call_tool(lambda_of_one, "[1]")
+    with pytest.raises(RequestError, match="a mapping of arguments"):
+        call_tool(lambda_of_one, "oops")
+
+
+def lambda_of_one(a: int) -> int:
+    """Give it back."""
+    return a
+
+
+def lambda_of_none() -> int:
+    """Give a number."""
+    return 7

@@ -95,6 +95,20 @@ class Client:
         proxy: str | None = None,
         observe: Hook | Iterable[Hook] | None = None,
     ) -> None:
+        # As given, and so never with the key of the environment.
+        self._given: dict[str, Any] = {
+            "host": host,
+            "api_key": api_key,
+            "headers": headers,
+            "timeout": timeout,
+            "batch": batch,
+            "retries": retries,
+            "max_buffered": max_buffered,
+            "verify": verify,
+            "cert": cert,
+            "proxy": proxy,
+            "observe": observe,
+        }
         if not isinstance(batch, BatchPolicy):
             raise RequestError(f"batch={batch!r}: a BatchPolicy")
         arguments.of_client(max_buffered, headers=headers, api_key=api_key, proxy=proxy)
@@ -202,6 +216,10 @@ class Client:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # As its configuration: where it arrives it reads that place's environment, and has connections of its own.
+        return _made_of, (type(self), self._given)
 
     def __repr__(self) -> str:
         return f"<Client {self._transport.host.url}{', closed' if self._closed else ''}>"
@@ -322,6 +340,11 @@ class Client:
             is_stream=isinstance(framer, LineFramer),
         )
         return Exchange(hub, transport, request, framer, settings, observer)
+
+
+def _made_of(kind: type[Client], given: dict[str, Any]) -> Client:
+    """Return a client of another one's configuration; pickles name this function."""
+    return kind(**given)
 
 
 def _retire(transport: Transport) -> None:

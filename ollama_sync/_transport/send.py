@@ -12,7 +12,7 @@ import ipaddress
 import socket as native_socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from http.client import BadStatusLine, RemoteDisconnected
+from http.client import BadStatusLine, HTTPException, RemoteDisconnected
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -256,6 +256,10 @@ def _no_connection(tried: str) -> Iterator[None]:
             raise ConnectError(
                 f"{tried}: {_text(root)}: this process or the system has no file descriptor left for a connection; "
                 "close streams and clients, or raise the limit (ulimit -n)"
+            ) from root
+        if not isinstance(root, (OSError, HTTPError, HTTPException, UnicodeError)):
+            raise ConnectError(
+                f"{tried}: {type(root).__name__}: {_text(root)}; something in this process does not let it connect"
             ) from root
         raise ConnectError(
             f"{tried}: {_text(root)}; is Ollama running there? "

@@ -42,7 +42,11 @@ def dumps(value: object) -> bytes:
     """
     # Without these, ujson writes "\/" (base64 images grow) and NaN (which Ollama refuses).
     text = ujson.dumps(value, ensure_ascii=False, escape_forward_slashes=False, allow_nan=False)
-    return text.encode()
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # Halves of a character that a gateway has cut apart are joined; a half without the other stays an error.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16").encode()
 
 
 def loads(body: bytes) -> Any:

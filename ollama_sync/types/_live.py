@@ -64,6 +64,10 @@ class ViewList(MutableSequence[Any], Wrapper):
 
     __hash__ = None  # type: ignore[assignment]  # mutable, as list: a hash of its identity would lie
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A copy and a pickle are not live any more: a list of the views.
+        return list, ([*self],)
+
     def __repr__(self) -> str:
         return short(self._raw)
 
@@ -103,6 +107,9 @@ class ViewMapping(MutableMapping[str, Any], Wrapper):
         return NotImplemented
 
     __hash__ = None  # type: ignore[assignment]  # mutable, as dict: a hash of its identity would lie
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, ({**self},)
 
     def __repr__(self) -> str:
         return short(self._raw)

@@ -10,6 +10,7 @@ import base64
 import gc
 import json
 import os
+import pickle
 import signal
 import socket
 import ssl
@@ -37,6 +38,7 @@ from ollama_sync import (
     RequestError,
     ResponseError,
     StreamBroken,
+    Timeout,
     VersionResponse,
 )
 from ollama_sync._hub import shared_hub
@@ -842,3 +844,18 @@ def test_an_error_that_says_nothing_is_none(
     """Some servers send the member with every reply."""
     server.script([reply({"version": "1", "error": error})], path="/api/version")
     assert client.version().version == "1"
+
+
+def test_a_client_is_pickled_as_its_configuration(
+    server: MockOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was given goes along, and what the environment said does not: a key stays where it is."""
+    monkeypatch.setenv("OLLAMA_HOST", server.url)
+    monkeypatch.setenv("OLLAMA_API_KEY", "of-the-environment")
+    with Client(timeout=7, retries=2) as client:
+        data = pickle.dumps(client)
+    assert b"of-the-environment" not in data
+    assert server.url.encode() not in data
+    with pickle.loads(data) as other:
+        assert other.version().version
+        assert (other._timeout, other._closed) == (Timeout.of(7), False)

@@ -271,6 +271,7 @@ def test_a_cancelled_stream_is_told_as_cancelled(
     with Client(server.url, observe=seen, batch=BatchPolicy(window=0)) as client:
         running = client.chat("m", HI, stream=True)
         eventually(lambda: running.stats.parts == 2)
+        gate.wait_reached()  # where the server looks for the end of the connection
         running.cancel()
         running.cancel()
         running.close()

@@ -20,6 +20,7 @@ import urllib3.util.connection
 import urllib3.util.ssl_
 
 from ollama_sync._hub import Killed, allocate_lock, shared_hub
+from ollama_sync._transport import connect as connect_module
 from ollama_sync._transport.connect import connect
 from ollama_sync.errors import ConnectError, ResponseError
 from ollama_sync.testing import Gate, MockOllama, chunk, close, end, head, reply, silence, wait
@@ -357,3 +358,20 @@ def test_the_options_tolerate_a_fourth_item() -> None:
                 return int(sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
 
         assert shared_hub().call(keep_alive) == 1
+
+
+def test_a_guard_that_forbids_a_connection_is_its_cause(
+    road: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a test tool or an audit hook raises is no bug of ours, and no server's fault."""
+
+    class Guarded(connect_module.PlainSocket):
+        def connect(self, to: Any) -> None:
+            raise RuntimeError("network use forbidden in tests")
+
+    monkeypatch.setattr(connect_module, "PlainSocket", Guarded)
+    with pytest.raises(ConnectError, match="does not let it connect") as caught:
+        road.fetch(road.to("http://127.0.0.1:9"), JSON)
+    assert type(caught.value.__cause__) is RuntimeError
+    assert "report" not in str(caught.value)
+    assert "is Ollama running" not in str(caught.value)

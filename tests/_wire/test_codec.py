@@ -288,3 +288,8 @@ def test_an_integer_of_many_digits_is_a_number() -> None:
     assert bad is None
     assert parts[0]["response"] == "a"
     assert parts[0]["n"] > 1e300
+
+
+def test_halves_of_a_character_are_joined() -> None:
+    """A gateway cut an emoji apart, and the parts of a stream were put together: it is whole again."""
+    assert dumps({"a": "hi \ud83d\ude00"}) == '{"a":"hi 😀"}'.encode()

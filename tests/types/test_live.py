@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 from typing import Any
 
 import pytest
@@ -81,3 +82,13 @@ def test_live_values_can_be_given_to_constructors() -> None:
     assert Message(role="assistant", tool_calls=calls).to_dict()["tool_calls"] == [CALL]
     answers = SystemOneResponse.view({"answers": {"a": {"type": "noul", "noul": 1}}}).answers
     assert SystemOneResponse(model="m", answers=answers, usage={}).answers == answers
+
+
+def test_a_list_of_views_is_pickled_and_copied_as_a_list() -> None:
+    """It is not live any more: a list of the views, equal to it."""
+    calls = Message(role="a", tool_calls=[{"function": {"name": "f", "arguments": {}}}]).tool_calls
+    assert calls is not None
+    for other in (pickle.loads(pickle.dumps(calls)), copy.copy(calls), copy.deepcopy(calls)):
+        assert type(other) is list
+        assert other == calls
+        assert other[0].function.name == "f"

@@ -139,7 +139,7 @@ class ToolRun:
             text = f"error: there is no tool {name!r}; there are: {known}"
         else:
             try:
-                text = tool_result_text(call_tool(function, call.function.arguments or {}))
+                text = tool_result_text(call_tool(function, call.function.arguments))
             except Exception as error:  # noqa: BLE001 - whatever the user's function raises is the model's to hear
                 text = f"error: {type(error).__name__}: {error}"
         return Message(role="tool", content=text, tool_name=name, tool_call_id=call.id)
@@ -187,7 +187,7 @@ def run_tools(
         ...     print(run.result().message.content)
         AAA
     """
-    from ollama_sync.tools import tool_schema  # slow to import, and needed here only
+    from ollama_sync.tools import check_blocks, tool_schema  # slow to import, and needed here only
 
     for name, bound in (("max_rounds", max_rounds), ("max_calls", max_calls)):
         if isinstance(bound, bool) or not isinstance(bound, int) or bound < 0:
@@ -200,6 +200,7 @@ def run_tools(
             raise arguments.refusal(
                 f"tools[{number}]", function, "a function; chat() takes descriptions"
             )
+        check_blocks(function)
         name = str(tool_schema(function).to_dict()["function"]["name"])
         if name in functions:
             raise RequestError(f"tools[{number}]: a second tool named {name!r}")
