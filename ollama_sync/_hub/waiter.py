@@ -77,10 +77,8 @@ class NativeWaiter:
 
     def wait(self, timeout: float | None) -> bool:
         """Sleep on the lock; see `Waiter.wait`."""
-        longest = _LONGEST_IN_MAIN if _is_main() else _LONGEST
-        slice_ = longest if timeout is None else min(max(timeout, 0.0), longest)
         self._sleeps = True
-        woken = self._lock.acquire(True, slice_)
+        woken = self._lock.acquire(True, _slice(timeout))
         self._sleeps = False
         # The hub sets the flag before it releases the lock, so after an acquire nobody but us touches either. A wake
         # that comes between these two lines is not lost: it finds the flag still set, and our caller looks again.
@@ -100,9 +98,12 @@ class NativeWaiter:
         return self._woken and self._sleeps
 
 
-def _is_main() -> bool:
+def _slice(timeout: float | None) -> float:
+    """Return how long to sleep at once."""
     # Not natively: in a patched process the main thread has the number that gevent gives it.
-    return threading.get_ident() == threading.main_thread().ident
+    is_main = threading.get_ident() == threading.main_thread().ident
+    longest = _LONGEST_IN_MAIN if is_main else _LONGEST
+    return longest if timeout is None else min(max(timeout, 0.0), longest)
 
 
 class GreenletWaiter:
@@ -118,7 +119,8 @@ class GreenletWaiter:
     def wait(self, timeout: float | None) -> bool:
         """Sleep in the caller's own loop; see `Waiter.wait`."""
         if not self._woken:
-            slice_ = _LONGEST if timeout is None else min(max(timeout, 0.0), _LONGEST)
+            # A loop in the main thread may miss Ctrl-C as a lock may: just before it looks at its sockets.
+            slice_ = _slice(timeout)
             parking = self._parking = Parking(self._mailbox.hub)
             # The timer also keeps the host's loop from ending for want of anything to wait for (LoopExit).
             timer = self._mailbox.hub.loop.timer(slice_)
