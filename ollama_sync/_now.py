@@ -6,6 +6,7 @@ A limit that went by a clock that stands still would never run out, and one that
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from importlib.machinery import BuiltinImporter
 from importlib.util import module_from_spec
 
@@ -17,8 +18,14 @@ assert _spec.loader is not None
 _time = module_from_spec(_spec)
 _spec.loader.exec_module(_time)
 
-monotonic: Callable[[], float] = _time.monotonic
-"""Seconds of a clock that never goes back; the same as Python's `time.monotonic`."""
+monotonic: Callable[[], float]
+"""Seconds of a clock that never goes back."""
+
+if hasattr(_time, "clock_gettime"):
+    # time-machine replaces `monotonic` in every copy of the module, and leaves the system's other clocks alone.
+    monotonic = partial(_time.clock_gettime, _time.CLOCK_MONOTONIC)
+else:  # Windows
+    monotonic = _time.monotonic
 
 perf_counter: Callable[[], float] = _time.perf_counter
 """Seconds of the finest clock that never goes back."""
