@@ -67,15 +67,8 @@ class Hub:
         self._loop_greenlet: Any = None  # in which callbacks run
 
     def __repr__(self) -> str:
-        state = (
-            "broken"
-            if self.is_over
-            else "closed"
-            if self._closing
-            else "running"
-            if self._started
-            else "not started"
-        )
+        states = {"broken": self.is_over, "closed": self._closing, "running": self._started}
+        state = next((name for name, holds in states.items() if holds), "not started")
         return f"<Hub {self._name!r}: {state}, {len(self._jobs)} jobs>"
 
     @property
@@ -111,12 +104,16 @@ class Hub:
             ForkedError: the hub belongs to the parent process.
         """
         self._start()
-        if self._started and not self._lifeline.is_intact():
-            self._break(HubError("its file descriptors were closed"))
-        if not self.call_soon(self._spawn, job, args, on_end):
+        if self.has_ended() or not self.call_soon(self._spawn, job, args, on_end):
             raise HubError(
                 f"{self._name}: stopped, or the interpreter is exiting; nothing was started"
             )
+
+    def has_ended(self) -> bool:
+        """Whether the loop has ended by itself, or cannot go on and is ended here. Any thread; a system call."""
+        if self._started and not self._closing and not self._lifeline.is_intact():
+            self._break(HubError("its file descriptors were closed"))
+        return self.is_over
 
     def call_soon(self, callback: Callable[..., object], *args: Any) -> bool:
         """Run a short `callback(*args)`, which may not block, in the hub's loop. Any thread, also a finalizer.
@@ -338,9 +335,8 @@ class Hub:
 
     def _close(self) -> bool:
         """Refuse new work; true for the one caller that has a running thread to end."""
-        if (
-            self._process != this_process()
-        ):  # and `_start_lock` may be held by a thread that this process never had
+        # In a forked child `_start_lock` may be held by a thread that it never had.
+        if self._process != this_process():
             return False
         with self._start_lock:
             was_running = self._started and not self._closing

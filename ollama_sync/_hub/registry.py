@@ -26,6 +26,6 @@ def shared_hub() -> Hub:
         hub = _shared.get((process, number)) or _shared.setdefault(
             (process, number), Hub("ollama_sync hub")
         )
-        if not hub.is_over:
+        if not hub.has_ended():
             return hub
     raise AssertionError("it counts without an end")

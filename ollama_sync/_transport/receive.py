@@ -157,8 +157,9 @@ class _EpollWatcher:
         self._receivers: dict[int, Receiver] = {}
         self._events = ctypes.create_string_buffer(_EVENT.size * _MOST_EVENTS)
         self._buffer: Any = ctypes.create_string_buffer(READ_SIZE)
+        # Started by the first receiver that waits: its caller then hears nothing until the loop has registered this watcher.
+        # libev aborts the process where the host has closed all descriptors before that.
         self._watcher = loop.io(self._fd, 1)
-        self._start()
         # gevent stops a watcher whose callback raised; here every plain stream would be deaf for good.
         restarts = getattr(gevent.get_hub(), "ollama_sync_restarts", None)
         if restarts is not None:
@@ -169,6 +170,7 @@ class _EpollWatcher:
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
         self._receivers[fd] = receiver
+        self._start()
 
     def buffer(self, size: int) -> Any:
         """Return a buffer of at least `size` bytes, one for all: copy what is in it before anything else can run."""

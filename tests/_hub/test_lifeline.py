@@ -86,6 +86,36 @@ def test_descriptors_that_are_closed_end_the_calls_and_the_next_one_works(
     assert in_process(program) == "['a']\n['HubError'] 1 1\n"
 
 
+# A host that becomes a daemon right after its first call, whose reply came at once.
+DAEMON = """
+import logging, os
+import gevent.socket
+from ollama_sync._hub import shared_hub
+from ollama_sync._transport.receive import receiver_of
+logging.disable(logging.CRITICAL)
+hub = shared_hub()
+kept = []
+def first_call():
+    kept.extend(gevent.socket.socketpair())
+    kept[0].sendall(b"reply")
+    print(receiver_of(kept[1]).receive(5))
+    os.closerange(3, 256)
+hub.call(first_call)
+print(shared_hub() is hub, shared_hub().call(int), hub.is_over, flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.own_process
+def test_descriptors_that_are_closed_right_after_the_first_call_leave_the_process_alive(
+    in_process: Callable[[str], str], request: pytest.FixtureRequest
+) -> None:
+    """A watcher not yet registered would have libev abort it. The very next call finds another loop."""
+    if "patched" in request.node.name:
+        pytest.skip("the program's own loop is gone, too")
+    assert in_process(DAEMON) == "b'reply'\nFalse 0 True\n"
+
+
 def test_a_loop_that_replaces_its_descriptor_goes_on(hub: Hub) -> None:
     """When libev hears of a socket of which a forked child holds a copy, it makes a new one."""
     lowest = os.open(os.devnull, os.O_RDONLY)
