@@ -51,9 +51,10 @@ class _Green(HTTPConnection):
             raise NameResolutionError(self.host, self, error) from error  # type: ignore[arg-type] # only shown
         except OSError as error:
             raise NewConnectionError(self, f"cannot connect: {error}") from error
-        except (
-            Exception
-        ) as error:  # an audit hook, or what a test tool put in the place of the socket
+        except MemoryError:
+            raise
+        # An audit hook, or what a test tool put in the place of the socket.
+        except Exception as error:
             raise NewConnectionError(self, f"a connection is forbidden: {error}") from error
 
     def connect(self) -> None:
