@@ -187,7 +187,7 @@ def test_search_file(tmp_path: Path) -> None:
 
 def test_pull() -> None:
     """One bar grows over all layers, and is full at the end."""
-    with MockOllama(delay=0.01) as server:
+    with MockOllama(delay=0.05) as server:  # so slow that a busy machine sees it grow, too
         *shown, last = run(server, "pull.py", "mistral").removesuffix("\033[K\n").split("\033[K")
     filled = [bar.count("#") for bar in shown]
     assert filled == sorted(filled)
@@ -203,7 +203,7 @@ def test_ui_loop() -> None:
 
 def test_green() -> None:
     """Under gevent three answers are followed at once, and another greenlet goes on meanwhile."""
-    with MockOllama(chunks=100, delay=0.003) as server:
+    with MockOllama(chunks=100, delay=0.01) as server:
         *answers, ticks = run(server, "green.py").splitlines()
     assert answers == ["100 characters"] * 3
     assert int(ticks.split()[0]) > 5
