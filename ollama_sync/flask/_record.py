@@ -84,13 +84,19 @@ class Record:
         with self._changed:
             # Whoever stops an answer and its pump may be at it at once: what comes behind the end is dropped.
             if self._end is None and parts:
-                self._parts += parts
-                self._bytes += sum(map(len, parts))
-                if self._bytes > self._max_bytes:
-                    limit = f"the answer became longer than {self._max_bytes} bytes"
-                    self._finish(failed(AnswerTooLong(limit)))
+                self._append(parts)
                 self._changed.notify_all()
             return self._end is None
+
+    def _append(self, parts: Sequence[str]) -> None:
+        for part in parts:
+            self._parts.append(part)
+            self._bytes += len(part)
+            if self._bytes > self._max_bytes:
+                # The rest of the parts is dropped: so many may have come together as the stream holds.
+                limit = f"the answer became longer than {self._max_bytes} bytes"
+                self._finish(failed(AnswerTooLong(limit)))
+                return
 
     def finish(self, end: End) -> bool:
         """End the answer; False when it had ended already, and remains as it was."""
