@@ -86,7 +86,7 @@ class Clocks:
         and otherwise finds out itself, when it rings, that there was activity since.
         """
         expiry = self._timeout.next_expiry(self._marks())
-        if expiry is None or self._stopped:
+        if expiry is None or self._stopped or expiry.at == float("inf"):
             return
         if self._timer is not None:
             if self._timer_at <= expiry.at:
@@ -110,6 +110,15 @@ class Clocks:
         """Return the seconds until the total clock runs out; infinite without one."""
         total = self._timeout.total
         return self._started + total - _now() if isinstance(total, (int, float)) else float("inf")
+
+    def hold(self) -> None:
+        """Let only the total clock run until `repeat`: there is nothing to connect to yet."""
+        self._repeated = float("inf")
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether some of the body has come."""
+        return self._active is not None
 
     def repeat(self, seconds: float) -> None:
         """Note that an attempt has failed, and that another begins in `seconds`: its connect clock counts from then."""

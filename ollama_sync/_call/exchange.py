@@ -14,7 +14,6 @@ in a callback of the loop. There is one way to each end, `_finish`, and the firs
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import partial
@@ -22,8 +21,10 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ollama_sync._call.clocks import Clocks
+from ollama_sync._call.frames import clear_frames
 from ollama_sync._call.pump import Pump
-from ollama_sync._call.retries import Attempts
+from ollama_sync._call.route import Route
+from ollama_sync._call.sender import Sender
 from ollama_sync._call.settings import Settings
 from ollama_sync._call.turns import Turns
 from ollama_sync._hub import (
@@ -34,7 +35,6 @@ from ollama_sync._hub import (
     End,
     Failed,
     Hub,
-    HubEvent,
     Killed,
     Waiter,
     new_waiter,
@@ -44,19 +44,18 @@ from ollama_sync._observe.counters import Counters, Counts
 from ollama_sync._wire import LineFramer, WholeBody
 from ollama_sync.errors import (
     ClosedError,
-    ConnectError,
     ConnectTimeout,
     ErrorLine,
+    FirstTimeout,
     HubError,
     OllamaError,
-    ResponseError,
     StreamBroken,
     WaitTimeout,
 )
 
 if TYPE_CHECKING:
     from ollama_sync._observe.observer import CallObserver
-    from ollama_sync._transport import PreparedRequest, Reply, Transport
+    from ollama_sync._transport import Reply
 
 log = logging.getLogger("ollama_sync.call")
 
@@ -69,8 +68,7 @@ class Exchange:
 
     Args:
         hub: where it runs.
-        transport: by which it is sent.
-        request: of `transport.prepare`.
+        route: by which server it goes.
         framer: cuts the body into what the caller is given.
         settings: how it is to run.
         observer: told what becomes of it.
@@ -79,35 +77,44 @@ class Exchange:
     def __init__(
         self,
         hub: Hub,
-        transport: Transport,
-        request: PreparedRequest,
+        route: Route,
         framer: LineFramer | WholeBody,
         settings: Settings,
         observer: CallObserver,
     ) -> None:
-        self.tried = transport.describe(request)
         self.channel = Channel(settings.max_buffered, self._caller_took)
         self.is_cancelled = False  # by the caller; the hub may not know yet
         self._hub = hub
-        self._transport = transport
-        self._request = request
+        self._route = route
         self._observer = observer
         self._job: Any = None
         self._reply: Reply | None = None
         self._is_ending = False
         self._counters = Counters(monotonic())
-        self._clocks = Clocks(hub, settings.timeout, self.tried, self._expired)
+        self._clocks = Clocks(hub, settings.timeout, route.tried, self._expired)
         self._turns = Turns(hub)
         self._pump = Pump(
             *(hub, self.channel, framer, settings, self._clocks, self._counters),
-            *(observer if observer.sees_blocks else None, self.tried),
+            *(observer if observer.sees_blocks else None, route.tried),
         )
-        # Sending.
-        self._attempts = Attempts(settings.retries, str(request.method), safe=settings.safe)
-        self._is_connecting = False
-        self._connected_late: ConnectTimeout | None = None
+        self._sender = Sender(hub, route, settings, self._clocks, observer)
 
     # Any thread.
+
+    @property
+    def tried(self) -> str:
+        """The request, as errors name it."""
+        return self._route.tried
+
+    @property
+    def host(self) -> str:
+        """The URL of the server that has the call, or had it last."""
+        return self._route.host
+
+    @property
+    def attempts(self) -> int:
+        """How many attempts were made so far."""
+        return self._sender.count
 
     def start(self) -> None:
         """Send, and return when the request is on the wire, or has been answered, or has failed.
@@ -136,8 +143,37 @@ class Exchange:
         Raises:
             OllamaError: it failed or was cancelled.
         """
-        channel = self.channel
         self._submit(attrgetter("ended"), tick)
+        try:
+            return self.whole()
+        finally:
+            del self  # as above
+
+    def launch(self, tell: Callable[[], object]) -> None:
+        """Send, and return at once. For an exchange with a `WholeBody`, of which `whole` then returns the reply.
+
+        Args:
+            tell: called on the hub when the exchange has ended; it may not block.
+
+        Raises:
+            HubError: see `Hub.submit`.
+        """
+        channel = self.channel
+
+        def tell_end() -> None:
+            if channel.ended is not None:
+                tell()
+
+        channel.listen(tell_end)
+        self._begin()
+
+    def whole(self) -> bytes:
+        """Return the whole reply of an exchange that has ended. The caller's thread; does not block.
+
+        Raises:
+            OllamaError: it failed or was cancelled.
+        """
+        channel = self.channel
         try:
             if isinstance(channel.ended, Failed):
                 raise channel.ended.error
@@ -180,9 +216,7 @@ class Exchange:
 
         channel.listen(tell)
         try:
-            self._observer.began()
-            # In a copy of the caller's context, so that traces, log records and hooks belong to whom they should.
-            hub.submit(copy_context().run, self._run, on_end=self._hub_ended)
+            self._begin()
             while not is_there(channel):
                 waiter.wait(None if tick is None else _TICK)
                 if tick is not None:
@@ -197,19 +231,20 @@ class Exchange:
         finally:
             channel.unlisten()
 
+    def _begin(self) -> None:
+        self._observer.began()
+        # In a copy of the caller's context, so that traces, log records and hooks belong to whom they should.
+        self._hub.submit(copy_context().run, self._run, on_end=self._hub_ended)
+
     # The hub, told by the transport.
 
     def connected(self, _sock: object, *, kept: bool) -> None:
-        """Note that there is a connection: the connect clock gives way to the first one."""
-        self._is_connecting = False
-        self._attempts.connected(kept=kept)
-        self._clocks.connected()
-        self._observer.connected(kept=kept)
+        """Note that there is a connection."""
+        self._sender.connected(kept=kept)
 
     def sent(self) -> None:
         """Note that the request is on the wire: the call returns to its caller."""
-        self._attempts.sent()
-        self._clocks.sent()
+        self._sender.sent()
         self.channel.open()
 
     def received(self, size: int) -> None:
@@ -228,10 +263,9 @@ class Exchange:
         end: End | None = None
         try:
             self._job = self._hub.this_job()
-            self._transport.began(self)
             end = self._outcome()
             if isinstance(end, Failed):
-                _clear_frames(end.error)
+                clear_frames(end.error)
             self._finish(end)
         finally:
             try:
@@ -239,14 +273,14 @@ class Exchange:
                     self._reply.close()
             finally:
                 self._reply = None
-                self._transport.ended(self)
+                self._route.leave(self, end)
                 del self, end  # an error's traceback leads back to this frame, too
 
     def _outcome(self) -> End:
         """Send the request and have the reply pumped; return how that ended."""
         try:
             self._clocks.arm()
-            self._reply = self._send()
+            self._reply = self._sender.send(self)
             self.channel.open()
             self._pump.read(self._reply)
         except Killed:
@@ -273,38 +307,6 @@ class Exchange:
             return FINISHED
         return Failed(error)
 
-    def _send(self) -> Reply:
-        """Send, and send again as long as that may help and can do no harm."""
-        while True:
-            try:
-                return self._attempt()
-            except (ConnectError, ConnectTimeout, ResponseError) as error:
-                wait = self._attempts.after(error, self._clocks.left())
-                if wait is None:
-                    raise
-                self._retrying(error, wait)
-                _clear_frames(error)
-            # Out here, so that the next error is not told as one that came while this one was handled. No wait lets the others
-            # have their turn, too: a refused connection may not have waited for anything.
-            HubEvent().wait(wait)
-
-    def _attempt(self) -> Reply:
-        self._is_connecting = True
-        try:
-            return self._transport.send(self._request, self)
-        except Killed:
-            if self._connected_late is None:
-                raise
-        finally:
-            self._is_connecting = False
-        late, self._connected_late = self._connected_late, None
-        raise late
-
-    def _retrying(self, error: OllamaError, wait: float) -> None:
-        """Note that an attempt has failed by `error`, and that another begins in `wait` seconds."""
-        self._clocks.repeat(wait)
-        self._observer.retrying(self._attempts.count - 1, error, wait)
-
     def _caller_took(self) -> None:
         """Run by the caller's thread when the channel has fallen below half."""
         self._hub.call_soon(self._pump.resume)
@@ -318,16 +320,20 @@ class Exchange:
         )
 
     def _expired(self, error: WaitTimeout) -> None:
-        if isinstance(error, ConnectTimeout):
-            self._hub.call_at_round_end(partial(self._stop_connecting, error))
+        if isinstance(error, (ConnectTimeout, FirstTimeout)):
+            self._hub.call_at_round_end(partial(self._stop_attempt, error))
         else:
             self._abort(self._end_by(error))
 
-    def _stop_connecting(self, error: ConnectTimeout) -> None:
-        """Have the attempt fail by `error`, unless it has been connected, or has ended, in the same round of the loop."""
-        if self._is_connecting:
-            self._connected_late = error
-            self._hub.interrupt(self._job)
+    def _stop_attempt(self, error: WaitTimeout) -> None:
+        """Have the attempt fail by `error`, which is no end of the call where another may be made."""
+        # The head may have come, and nothing behind it: that is the end.
+        if (
+            not self._sender.stop(self._job, error)
+            and isinstance(error, FirstTimeout)
+            and not self._clocks.has_begun
+        ):
+            self._abort(self._end_by(error))
 
     def _abort(self, end: End) -> None:
         """End it from outside its greenlet, whatever that is waiting for."""
@@ -348,7 +354,7 @@ class Exchange:
             now = monotonic()
             self._counters.end(now)
             if isinstance(end, Failed):
-                end.error.attempts = self._attempts.count
+                end.error.attempts = self._sender.count
                 end.error.elapsed = now - self._counters.started
             # Before the caller learns of it, who may look at the statistics next.
             self._observer.ended(end, self.counts)
@@ -358,18 +364,3 @@ class Exchange:
             # Whatever was raised above, the caller learns of the end.
             self._job = None
             self.channel.end(end)
-
-
-def _clear_frames(error: BaseException) -> None:
-    """Drop the locals of the frames that `error` passed through, all on the hub and over by now.
-
-    They hold the call, whose channel holds the error: a cycle, which would keep the reply until a garbage collection.
-    """
-    seen: set[int] = set()
-    left: list[BaseException | None] = [error]
-    while left:
-        one = left.pop()
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            traceback.clear_frames(one.__traceback__)
-            left += [one.__cause__, one.__context__]

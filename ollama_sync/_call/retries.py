@@ -12,7 +12,13 @@ from urllib3 import HTTPResponse, Retry
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProtocolError
 from urllib3.util.retry import RequestHistory
 
-from ollama_sync.errors import ConnectError, ConnectTimeout, RequestError, ResponseError
+from ollama_sync.errors import (
+    ConnectError,
+    ConnectTimeout,
+    OllamaError,
+    RequestError,
+    ResponseError,
+)
 
 __all__ = ["Attempts", "Retry", "policy_of"]
 
@@ -90,33 +96,51 @@ class Attempts:
         """Note that the request has been written whole: from now on the server may be working on it."""
         self._sent = True
 
-    def after(
-        self, error: ConnectError | ConnectTimeout | ResponseError, left: float
-    ) -> float | None:
+    def begin(self) -> None:
+        """Note that another attempt is made."""
+        self.count += 1
+        self._kept = self._sent = False
+
+    def renews(self, error: OllamaError) -> bool:
+        """Whether the next attempt is made at once, because a kept connection was closed while nothing was under way.
+
+        That is no fault of the server's: it may close a connection that idles, and has perhaps been restarted since.
+        """
+        if (
+            self._kept
+            and not self._replaced
+            and isinstance(error, ConnectError)
+            and isinstance(error.__cause__, _HUNG_UP)
+            and (self._safe or not self._sent)
+        ):
+            self._replaced = True
+            self.begin()
+            return True
+        return False
+
+    def after(self, error: OllamaError, left: float) -> float | None:
         """Return how many seconds after `error` the next attempt begins; None when there is to be none.
 
         Args:
             error: of the attempt that has just failed.
             left: seconds that the call still has.
         """
-        wait = self._wait_after(error)
+        if isinstance(error, ResponseError):
+            wait = self._after_answer(error)
+        elif isinstance(error, (ConnectError, ConnectTimeout)):
+            wait = self._after_failure(error)
+        else:
+            return None
         if wait is None or wait >= left:
             return None
-        self.count += 1
-        self._kept = self._sent = False
+        self.begin()
         return wait
 
-    def _wait_after(self, error: ConnectError | ConnectTimeout | ResponseError) -> float | None:
-        if isinstance(error, ResponseError):
-            return self._after_answer(error)
+    def _after_failure(self, error: ConnectError | ConnectTimeout) -> float | None:
         if isinstance(error.__cause__, ssl.SSLCertVerificationError) or (
             self._sent and not self._safe
         ):
             return None
-        if self._kept and not self._replaced and isinstance(error.__cause__, _HUNG_UP):
-            # No fault of the server's: it may close a connection that idles, and has perhaps been restarted since.
-            self._replaced = True
-            return 0.0
         lost = ProtocolError if self._sent else ConnectTimeoutError
         try:
             self._policy = self._policy.increment(self._method, error=lost(str(error)))

@@ -21,6 +21,7 @@ class Settings:
         retries: how often it may be tried again, and when.
         safe: whether it may be tried again when the server had begun to work on it.
         is_final: whether a part says that the reply is complete; None where no part does, so that any clean end will do.
+        method: of HTTP.
     """
 
     timeout: Timeout
@@ -29,3 +30,4 @@ class Settings:
     retries: Retry
     safe: bool
     is_final: Callable[[dict[str, Any]], bool] | None = None
+    method: str = "POST"

@@ -1,6 +1,6 @@
-"""`Client`: a page that lists the verbs of the API, and the two roads that all of them take.
+"""`Client`: a page that lists the verbs of the API, and the roads that all of them take.
 
-A verb (in `_verbs/`) checks its arguments, makes the body, and hands both to `_stream` or `_reply`. Any thread or greenlet
+A verb (in `verbs/`) checks its arguments, makes the body, and hands both to `_stream` or `_reply`. Any thread or greenlet
 may call; a client may be shared by any number of them. What changes after `__init__`: `_closed`, set once.
 """
 
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import ssl
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ollama_sync._call.exchange import Exchange
-from ollama_sync._call.retries import Retry, policy_of
-from ollama_sync._call.settings import Settings
+from ollama_sync._call.retries import Retry
+from ollama_sync._call.route import OneServer
 from ollama_sync._client import arguments
+from ollama_sync._client.calls import Calls, with_parsed
 from ollama_sync._client.endpoints import Endpoint
 from ollama_sync._client.verbs import (
     account,
@@ -28,15 +28,12 @@ from ollama_sync._client.verbs import (
 )
 from ollama_sync._config import api_key_for, check_headers, environment, parse_host
 from ollama_sync._hub import shared_hub
-from ollama_sync._observe.hooks import Hooks
-from ollama_sync._observe.observer import observe as observer_of
-from ollama_sync._observe.statistics import ClientStatistics, Totals
+from ollama_sync._observe.statistics import ClientStatistics
 from ollama_sync._policies import BatchPolicy, Timeout
 from ollama_sync._stream.stream import Stream
-from ollama_sync._transport import PreparedRequest, Transport
+from ollama_sync._transport import Transport
 from ollama_sync._transport.blobs import Blob, OnProgress
-from ollama_sync._wire import LineFramer, WholeBody, error_line, loads_whole, said
-from ollama_sync.errors import ClosedError, RequestError, StreamBroken
+from ollama_sync.errors import ClosedError, RequestError
 from ollama_sync.types import ChatResponse, GenerateResponse, StatusResponse, View
 
 if TYPE_CHECKING:
@@ -109,22 +106,21 @@ class Client:
             "proxy": proxy,
             "observe": observe,
         }
-        if not isinstance(batch, BatchPolicy):
-            raise RequestError(f"batch={batch!r}: a BatchPolicy")
         arguments.of_client(max_buffered, headers=headers, api_key=api_key, proxy=proxy)
         environ = environment()
         where = parse_host(environ.host if host is None else host)
         key = check_headers({"api_key": api_key_for(where, api_key, environ.api_key)})
-        self._hooks = Hooks(observe)
-        self._totals = Totals()
+        self._calls = Calls(
+            timeout=timeout,
+            batch=batch,
+            retries=retries,
+            max_buffered=max_buffered,
+            observe=observe,
+        )
         self._closed = False
         self._cloud_key = environ.api_key
         self._to_cloud: dict[str, Any] = {"verify": verify, "cert": cert, "proxy": proxy}
         self._cloud: Transport | None = None
-        self._timeout = Timeout.of(timeout)
-        self._batch = batch
-        self._retries = policy_of(retries)
-        self._max_buffered = max_buffered
         self._transport = Transport(
             where,
             api_key=key.get("api_key"),
@@ -185,7 +181,7 @@ class Client:
             (1, 1)
         """
         transports = (self._transport, self._cloud)
-        return self._totals.snapshot(
+        return self._calls.totals.snapshot(
             sum(transport.kept_connections for transport in transports if transport is not None)
         )
 
@@ -227,51 +223,26 @@ class Client:
     def _stream(
         self, endpoint: Endpoint[T], body: bytes | None, answer_type: Any = None
     ) -> Stream[T]:
-        assert endpoint.stream is not None
-        request = self._transport.prepare(endpoint.method, endpoint.path, body, _NDJSON)
-        kind = endpoint.stream
-        exchange = self._exchange(
-            *(self._transport, endpoint, request),
-            *(LineFramer(), kind.timeout, kind.is_final),
-        )
-        # Made before it is needed: should Ctrl-C come between the start and the caller, the stream is dropped, and cancels.
-        stream = Stream(
-            *(endpoint.verb, kind, endpoint.reply),
-            *(exchange, self._batch.max_size, answer_type),
-        )
-        try:
-            exchange.start()
-        except BaseException:
-            stream.close()
-            del stream, exchange  # the error holds this frame, which would hold the error
-            raise
-        return stream
+        route = self._route(self._transport, endpoint, body, _NDJSON)
+        return self._calls.stream(route, endpoint, body, answer_type)
 
     def _reply(self, endpoint: Endpoint[T], body: bytes | None) -> T:
         return self._reply_from(self._transport, endpoint, body)
 
+    def _answer(self, endpoint: Endpoint[A], body: bytes, answer_type: Any) -> A:
+        return with_parsed(endpoint, self._reply(endpoint, body), answer_type)
+
     def _upload(
         self, endpoint: Endpoint[StatusResponse], blob: Blob, on_progress: OnProgress | None
     ) -> None:
-        request = self._transport.prepare(endpoint.method, endpoint.path, blob, _JSON)
+        route = self._route(self._transport, endpoint, blob, _JSON)
 
         def tell() -> None:
             if on_progress is not None:
-                sent = min(getattr(request.body, "sent", 0), blob.size)
+                sent = min(getattr(route.request.body, "sent", 0), blob.size)
                 on_progress("uploading", sent, blob.size)
 
-        self._exchange(self._transport, endpoint, request, WholeBody(), endpoint.timeout).receive(
-            None if on_progress is None else tell
-        )
-
-    def _answer(self, endpoint: Endpoint[A], body: bytes, answer_type: Any) -> A:
-        assert endpoint.stream is not None
-        reply = self._reply(endpoint, body)
-        if answer_type is not None:
-            from ollama_sync._schema.structured import parse  # slow to import, and needed here only
-
-            reply.set_parsed(parse(endpoint.stream.text_of(reply.to_dict()), answer_type))
-        return reply
+        self._calls.whole(route, endpoint, None).receive(None if on_progress is None else tell)
 
     def _cloud_reply(self, endpoint: Endpoint[T], body: bytes | None) -> T:
         if self._transport.host.is_ollama_com:
@@ -289,57 +260,22 @@ class Client:
         return self._reply_from(self._cloud, endpoint, body)
 
     def _reply_from(self, transport: Transport, endpoint: Endpoint[T], body: bytes | None) -> T:
-        request = transport.prepare(endpoint.method, endpoint.path, body, _JSON)
-        # Without a name here: an error holds this frame, and the exchange the error.
-        answer = self._exchange(
-            transport, endpoint, request, WholeBody(), endpoint.timeout
-        ).receive()
-        if endpoint.empty is not None and answer.strip() in (b"", b"null"):
-            return endpoint.reply.view(dict(endpoint.empty))
-        if endpoint.of_body is not None and (reply := endpoint.of_body(answer)) is not None:
-            return reply
-        tried, shown = transport.describe(request), repr(answer[:80])
-        try:
-            parsed = loads_whole(answer)
-        except ValueError as error:
-            raise StreamBroken(f"{tried}: the reply is not JSON: {shown}") from error
-        if not isinstance(parsed, dict):
-            raise StreamBroken(f"{tried}: the reply is not a JSON object: {shown}")
-        if said(parsed.get("error")):
-            raise error_line(parsed)
-        return endpoint.reply.view(parsed)
+        route = self._route(transport, endpoint, body, _JSON)
+        return self._calls.reply(route, endpoint, body)
 
-    def _exchange(
+    def _route(
         self,
         transport: Transport,
         endpoint: Endpoint[Any],
-        request: PreparedRequest,
-        framer: LineFramer | WholeBody,
-        timeout: Timeout,
-        is_final: Callable[[dict[str, Any]], bool] | None = None,
-    ) -> Exchange:
-        tried = transport.describe(request)
+        body: bytes | Blob | None,
+        accept: str,
+    ) -> OneServer:
+        route = OneServer(
+            transport, transport.prepare(endpoint.method, endpoint.path, body, accept)
+        )
         if self._closed:
-            raise ClosedError(f"{tried}: this client was closed; make a new one")
-        settings = Settings(
-            self._timeout.or_else(timeout),
-            self._batch,
-            self._max_buffered,
-            self._retries,
-            endpoint.safe,
-            is_final,
-        )
-        hub = shared_hub()
-        observer = observer_of(
-            hub,
-            self._hooks,
-            self._totals,
-            verb=endpoint.verb,
-            tried=tried,
-            body=request.body,
-            is_stream=isinstance(framer, LineFramer),
-        )
-        return Exchange(hub, transport, request, framer, settings, observer)
+            raise ClosedError(f"{route.tried}: this client was closed; make a new one")
+        return route
 
 
 def _made_of(kind: type[Client], given: dict[str, Any]) -> Client:

@@ -6,7 +6,7 @@ Knows neither the hub nor what the bytes mean. What fails here leaves as an erro
 from requests import PreparedRequest
 
 from ollama_sync._transport.send import Reply
-from ollama_sync._transport.session import Transport
+from ollama_sync._transport.session import Call, Transport
 from ollama_sync._transport.wire import Progress
 
-__all__ = ["PreparedRequest", "Progress", "Reply", "Transport"]
+__all__ = ["Call", "PreparedRequest", "Progress", "Reply", "Transport"]

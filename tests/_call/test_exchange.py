@@ -31,6 +31,7 @@ from ollama_sync import (
 )
 from ollama_sync._call import exchange as exchange_module
 from ollama_sync._call.retries import policy_of
+from ollama_sync._call.route import OneServer
 from ollama_sync._call.settings import Settings
 from ollama_sync._hub import CANCELLED, allocate_lock, shared_hub
 from ollama_sync._observe.hooks import Hooks
@@ -371,14 +372,8 @@ def test_a_reply_that_never_waits_gives_way(size: int, monkeypatch: pytest.Monke
     for turn in ("yield_turn", "yield_to_callers"):
         monkeypatch.setattr(shared_hub(), turn, lambda: pouring.reads.append(0))
     settings = Settings(Timeout.of(None), BatchPolicy(), 1 << 30, policy_of(0), safe=True)
-    exchange = exchange_module.Exchange(
-        shared_hub(),
-        cast("Any", pouring),
-        cast("Any", SimpleNamespace(method="POST")),
-        LineFramer(),
-        settings,
-        nobody(),
-    )
+    route = OneServer(cast("Any", pouring), cast("Any", SimpleNamespace(method="POST")))
+    exchange = exchange_module.Exchange(shared_hub(), route, LineFramer(), settings, nobody())
     exchange.start()
     while exchange.channel.ended is None:
         shared_hub().call(gevent.sleep, 0.001)
@@ -390,10 +385,8 @@ def test_what_is_read_behind_the_end_is_not_delivered() -> None:
     """A cancel is an end for the caller at once; what the greenlet reads in the same round, before it is killed, is too late."""
     pouring = _Pouring(10)
     settings = Settings(Timeout.of(None), BatchPolicy(), 1 << 30, policy_of(0), safe=True)
-    request: Any = SimpleNamespace(method="POST")
-    exchange = exchange_module.Exchange(
-        shared_hub(), cast("Any", pouring), request, LineFramer(), settings, nobody()
-    )
+    route = OneServer(cast("Any", pouring), cast("Any", SimpleNamespace(method="POST")))
+    exchange = exchange_module.Exchange(shared_hub(), route, LineFramer(), settings, nobody())
     read = pouring.read
 
     def read_and_abort(most: int) -> bytes:

@@ -222,8 +222,9 @@ def test_a_kept_connection_is_replaced_once() -> None:
     tried = attempts(0)
     tried.connected(kept=True)
     tried.sent()
-    assert tried.after(hung_up(), INF) == 0.0
+    assert tried.renews(hung_up())
     tried.connected(kept=True)
+    assert not tried.renews(hung_up())
     assert tried.after(hung_up(), INF) is None
     assert tried.count == 2
 
@@ -246,6 +247,7 @@ def test_what_is_no_closed_connection_is_not_replaced(
     tried.connected(kept=kept)
     if sent:
         tried.sent()
+    assert not tried.renews(error)
     assert tried.after(error, INF) is None
 
 
@@ -401,7 +403,7 @@ def waiting(server: MockOllama, eventually: Eventually) -> Iterator[tuple[Client
     server.script([reply({}, 503, {"Retry-After": "60"})])
     with Client(server.url, retries=THRICE) as client:
         running = chat(client)
-        eventually(lambda: running._exchange._attempts.count == 2)
+        eventually(lambda: running._exchange.attempts == 2)
         yield client, running
     assert len(server.requests) == 1
 
@@ -513,7 +515,7 @@ def waiting_for_a_server(eventually: Eventually) -> Iterator[Any]:
     thread = threading.Thread(target=call)
     thread.start()
     running = client._transport._running
-    eventually(lambda: [one for one in list(running) if one._attempts.count == 3])  # type: ignore[attr-defined] # the calls are exchanges
+    eventually(lambda: [one for one in list(running) if one.attempts == 3])  # type: ignore[attr-defined] # the calls are exchanges
     yield next(iter(running))
     client.close()
     thread.join(5)
@@ -530,12 +532,12 @@ def test_a_connect_clock_that_loses_a_race_does_nothing(
     with Client(server.url, retries=THRICE) as client:
         running = chat(client)
         gate.wait_reached()
-        shared_hub().call_soon(running._exchange._stop_connecting, late)
+        shared_hub().call_soon(running._exchange._stop_attempt, late)
         shared_hub().call(int)  # now it has run
         gate.open()
         assert running.result().message.content == "a"
     with waiting_for_a_server(eventually) as exchange:
-        shared_hub().call_soon(exchange._stop_connecting, late)
+        shared_hub().call_soon(exchange._stop_attempt, late)
         shared_hub().call(int)
         assert exchange.channel.ended is None
 

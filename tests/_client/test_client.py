@@ -858,4 +858,4 @@ def test_a_client_is_pickled_as_its_configuration(
     assert server.url.encode() not in data
     with pickle.loads(data) as other:
         assert other.version().version
-        assert (other._timeout, other._closed) == (Timeout.of(7), False)
+        assert (other._calls._timeout, other._closed) == (Timeout.of(7), False)

@@ -22,7 +22,7 @@ from ollama_sync import (
     WaitTimeout,
 )
 from ollama_sync._call.exchange import Exchange, Settings
-from ollama_sync._client import client as client_module
+from ollama_sync._client import calls as calls_module
 from ollama_sync.testing import (
     Gate,
     MockOllama,
@@ -263,7 +263,7 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> list[Timeout]:
             seen.extend(one.timeout for one in arguments if isinstance(one, Settings))
             super().__init__(*arguments)
 
-    monkeypatch.setattr(client_module, "Exchange", Seen)
+    monkeypatch.setattr(calls_module, "Exchange", Seen)
     return seen
 
 

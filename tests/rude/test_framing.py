@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ollama_sync import Timeout
-from ollama_sync._client import client as client_module
+from ollama_sync._client import calls as calls_module
 from ollama_sync._wire import LineFramer, WholeBody
 from ollama_sync.errors import StreamBroken
 from ollama_sync.testing import (
@@ -155,7 +155,7 @@ def test_a_line_that_never_ends_breaks_the_stream(
             super().__init__(1_000_000)
 
     with monkeypatch.context() as patch:
-        patch.setattr(client_module, "LineFramer", ShortLines)
+        patch.setattr(calls_module, "LineFramer", ShortLines)
         heard = stage.stream(head(), chunk(A), Forever())
     assert heard.texts == ["A"]
     assert type(heard.error) is StreamBroken
@@ -168,7 +168,7 @@ def test_a_reply_that_never_ends_breaks(
 ) -> None:
     """There is a cap on a reply that does not stream, too."""
     with monkeypatch.context() as patch:
-        patch.setattr(client_module, "WholeBody", functools.partial(WholeBody, 1_000_000))
+        patch.setattr(calls_module, "WholeBody", functools.partial(WholeBody, 1_000_000))
         error = stage.reply(head(), Forever())
     assert type(error) is StreamBroken
     assert "a body of more than 1000000 bytes" in str(error)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ollama_sync import Client, OllamaError, ResponseError, StreamBroken
-from ollama_sync._client import client as client_module
+from ollama_sync._client import calls as calls_module
 from ollama_sync._wire import LineFramer
 from ollama_sync.testing import MockOllama, chunk, end, head, line, reply
 
@@ -64,7 +64,7 @@ def test_a_small_reply_that_unpacks_to_a_huge_one_is_bounded(
     """Compressed though nobody asked for it, 300 MB of one line: the cap on a line ends it long before."""
     packed = gzip.compress(b"a" * 10_000_000, 9) * 30
     server.script([head(200, {"Content-Encoding": "gzip"}), chunk(packed), end()])
-    monkeypatch.setattr(client_module, "LineFramer", SmallLines)
+    monkeypatch.setattr(calls_module, "LineFramer", SmallLines)
     tracemalloc.start()
     try:
         with Client(server.url) as client, pytest.raises(StreamBroken, match="a line of more than"):
