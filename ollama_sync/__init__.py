@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         load,
         local_web_fetch,
         local_web_search,
+        map,  # noqa: A004 - it does what Python's own does, with a model
         ps,
         pull,
         push,
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
         web_search,
         whoami,
     )
+    from ollama_sync._client.outcome import MapProgress, Outcome
+    from ollama_sync._client.outcomes import Outcomes
     from ollama_sync._client.verbs.tools import ToolRun
     from ollama_sync._observe.statistics import ClientStatistics, HubStatistics, hub_statistics
     from ollama_sync._patch import monkey_patch
@@ -140,6 +143,7 @@ _HOMES = {
         "load",
         "local_web_fetch",
         "local_web_search",
+        "map",
         "ps",
         "pull",
         "push",
@@ -157,6 +161,8 @@ _HOMES = {
         "web_search",
         "whoami",
     ),
+    "_client.outcome": ("MapProgress", "Outcome"),
+    "_client.outcomes": ("Outcomes",),
     "_client.verbs.tools": ("ToolRun",),
     "_observe.statistics": ("ClientStatistics", "HubStatistics", "hub_statistics"),
     "_patch": ("monkey_patch",),
@@ -255,12 +261,15 @@ __all__ = [
     "LayerProgress",
     "ListResponse",
     "Logprob",
+    "MapProgress",
     "Merge",
     "Message",
     "ModelDetails",
     "Modelfile",
     "OllamaError",
     "Options",
+    "Outcome",
+    "Outcomes",
     "ProcessResponse",
     "Progress",
     "ProgressResponse",
@@ -315,6 +324,7 @@ __all__ = [
     "load",
     "local_web_fetch",
     "local_web_search",
+    "map",
     "merge",
     "monkey_patch",
     "ps",

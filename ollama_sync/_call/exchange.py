@@ -165,7 +165,11 @@ class Exchange:
                 tell()
 
         channel.listen(tell_end)
-        self._begin()
+        try:
+            self._begin()
+        except BaseException as error:
+            self._give_up(error)
+            raise
 
     def whole(self) -> bytes:
         """Return the whole reply of an exchange that has ended. The caller's thread; does not block.
@@ -222,14 +226,18 @@ class Exchange:
                 if tick is not None:
                     tick()
         except BaseException as error:
-            self.is_cancelled = True
-            if not hub.call_soon(self._abort, CANCELLED):
-                # The hub does not run, so nobody else ends it, and nobody is to be woken by it.
-                channel.unlisten()
-                self._finish(Failed(error) if isinstance(error, OllamaError) else CANCELLED)
+            self._give_up(error)
             raise
         finally:
             channel.unlisten()
+
+    def _give_up(self, error: BaseException) -> None:
+        """End it, since `error` keeps the caller from waiting."""
+        self.is_cancelled = True
+        if not self._hub.call_soon(self._abort, CANCELLED):
+            # The hub does not run, so nobody else ends it, and nobody is to be woken by it.
+            self.channel.unlisten()
+            self._finish(Failed(error) if isinstance(error, OllamaError) else CANCELLED)
 
     def _begin(self) -> None:
         self._observer.began()

@@ -17,9 +17,11 @@ from ollama_sync._call.route import OneServer
 from ollama_sync._client import arguments
 from ollama_sync._client.calls import Calls, with_parsed
 from ollama_sync._client.endpoints import Endpoint
+from ollama_sync._client.outcomes import Launcher
 from ollama_sync._client.verbs import (
     account,
     answers,
+    many,
     models,
     request,
     tools,
@@ -138,6 +140,9 @@ class Client:
     embed = vectors.embed
     embeddings = vectors.embeddings
     systemone = vectors.systemone
+
+    # Many requests.
+    map = many.map
 
     # Models.
     list = models.list
@@ -263,6 +268,18 @@ class Client:
         route = self._route(transport, endpoint, body, _JSON)
         return self._calls.reply(route, endpoint, body)
 
+    def _launcher(self) -> Launcher:
+        self._check_open("map")
+        return Launcher(
+            self._calls,
+            lambda plan: self._route(self._transport, plan.endpoint, plan.body, _JSON),
+            lambda _error, _attempts: False,
+        )
+
+    def _check_open(self, tried: str) -> None:
+        if self._closed:
+            raise ClosedError(f"{tried}: this client was closed; make a new one")
+
     def _route(
         self,
         transport: Transport,
@@ -273,8 +290,7 @@ class Client:
         route = OneServer(
             transport, transport.prepare(endpoint.method, endpoint.path, body, accept)
         )
-        if self._closed:
-            raise ClosedError(f"{route.tried}: this client was closed; make a new one")
+        self._check_open(route.tried)
         return route
 
 

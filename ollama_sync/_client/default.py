@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     load = default_client().load
     local_web_fetch = default_client().local_web_fetch
     local_web_search = default_client().local_web_search
+    map = default_client().map
     ps = default_client().ps
     pull = default_client().pull
     push = default_client().push
@@ -85,6 +86,7 @@ else:
     load = _verb("load")
     local_web_fetch = _verb("local_web_fetch")
     local_web_search = _verb("local_web_search")
+    map = _verb("map")
     ps = _verb("ps")
     pull = _verb("pull")
     push = _verb("push")

@@ -3,17 +3,17 @@
 The hub calls for each stream that has something, and the caller is woken once per round of the loop, whatever their
 number: the streams' numbers gather in an inbox, and the hub wakes its caller when it has served every socket that is ready.
 
-Runs on the caller's thread, but for `_Inbox.post`, which runs on the hub.
+Runs on the caller's thread, but for `Inbox.post`, which runs on the hub.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import Generic, TypeVar
 
-from ollama_sync._hub import Channel, Hub, Waiter, new_waiter, shared_hub
+from ollama_sync._hub import Channel, shared_hub
+from ollama_sync._stream.inbox import Inbox
 from ollama_sync._stream.reader import let_signals_in
 from ollama_sync._stream.stream import Stream
 from ollama_sync.errors import (
@@ -26,45 +26,6 @@ from ollama_sync.errors import (
 from ollama_sync.types import View
 
 T = TypeVar("T", bound=View)
-
-
-class _Inbox:
-    """Numbers of streams that have something.
-
-    any thread       numbers (append)
-    caller writes    numbers (del of the first), waiter
-    """
-
-    def __init__(self, hub: Hub) -> None:
-        self.numbers: deque[int] = deque()
-        self.waiter: Waiter | None = None
-        self._hub = hub
-
-    def post(self, number: int) -> None:
-        """Add a number, and have the caller woken at the end of the round. Hub only."""
-        self.numbers.append(number)
-        # Read once: the caller clears it when it goes on, which may be now.
-        waiter = self.waiter
-        if waiter is not None:
-            self._hub.wake(waiter)
-
-    def post_from_caller(self, number: int) -> None:
-        """Post from any thread. Only the hub may wake a waiter: it is asked to post the number again, which does no harm."""
-        self.numbers.append(number)
-        # A consumer that sets its waiter after this line looks at the numbers afterwards.
-        if self.waiter is not None:
-            self._hub.call_soon(self.post, number)
-
-    def wait(self) -> None:
-        """Sleep until there is a number. The caller's thread."""
-        waiter = new_waiter()
-        self.waiter = waiter
-        try:
-            # Looked at after the waiter was set: a number that came before could not wake us.
-            while not self.numbers:
-                waiter.wait(None)
-        finally:
-            self.waiter = None
 
 
 class Merge(Generic[T]):
@@ -94,7 +55,7 @@ class Merge(Generic[T]):
         self._latest: Channel | None = None  # of the stream that was yielded last
         self._closed = False
         self._is_told = False
-        self._inbox = _Inbox(shared_hub())
+        self._inbox = Inbox(shared_hub())
         try:
             for stream in streams:
                 self.add(stream)

@@ -24,7 +24,7 @@ from ollama_sync import (
     merge,
 )
 from ollama_sync._hub import Hub, new_waiter, shared_hub
-from ollama_sync._stream.merge import _Inbox
+from ollama_sync._stream.inbox import Inbox
 from ollama_sync.testing import Gate, MockOllama, chunk, end, head, line, stream, wait
 
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -218,7 +218,7 @@ def test_the_caller_is_woken_once_per_round(server: MockOllama) -> None:
             rings.append(len(inbox.numbers))
 
     hub = shared_hub()
-    inbox = _Inbox(hub)
+    inbox = Inbox(hub)
     inbox.waiter = Counting()
 
     def one_round() -> None:
@@ -234,7 +234,7 @@ def test_a_caller_that_goes_on_just_now_is_no_error() -> None:
     """The hub looks once for whom to wake: between two looks the caller may have taken itself off."""
     woken: list[object] = []
 
-    class Leaving(_Inbox):
+    class Leaving(Inbox):
         """An inbox whose caller goes on right after the hub has looked."""
 
         _looks = 0

@@ -21,7 +21,7 @@ PACKAGE = "ollama_sync"
 PUBLIC = "the public names"  # what `import ollama_sync` gives
 
 # Rooms that decide without a clock, a thread or a socket.
-PURE = "errors _version _policies _wire types _config tools _schema modelfile _stream.kinds _stream.kept _stream.progress _stream.token_decoder _client.endpoints fleet.policy fleet.state"
+PURE = "errors _version _policies _wire types _config tools _schema modelfile _stream.kinds _stream.kept _stream.progress _stream.token_decoder _client.endpoints _client.plan _client.outcome fleet.policy fleet.state"
 
 VALUES = "errors types _policies _config"
 
@@ -46,7 +46,7 @@ MAY_IMPORT = {
     "_observe": "errors events _now _process _wire _hub",
     "_call": f"{VALUES} events _now _wire _hub _transport _observe",
     "_stream": f"{VALUES} _now _process _wire _schema _hub _observe _call",
-    "_client": f"{VALUES} events tools _wire _schema _hub _transport _observe _call _stream",
+    "_client": f"{VALUES} events tools _now _process _wire _schema _hub _transport _observe _call _stream",
     "fleet": f"{VALUES} _now _process _hub _transport _observe _call _stream _client",
     # The edges use what a user uses; the mock server is made of the parts that it tests.
     "flask": f"{PUBLIC}|errors types tools cli",
