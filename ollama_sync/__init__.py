@@ -70,6 +70,8 @@ if TYPE_CHECKING:
         ConnectTimeout,
         ErrorLine,
         FirstTimeout,
+        FleetBusy,
+        FleetDown,
         ForkedError,
         FormatError,
         HubError,
@@ -83,6 +85,7 @@ if TYPE_CHECKING:
         UsageError,
         WaitTimeout,
     )
+    from ollama_sync.fleet import Fleet, ServerState
     from ollama_sync.modelfile import Modelfile
     from ollama_sync.types import (
         BalanceResponse,
@@ -179,6 +182,8 @@ _HOMES = {
         "ConnectTimeout",
         "ErrorLine",
         "FirstTimeout",
+        "FleetBusy",
+        "FleetDown",
         "ForkedError",
         "FormatError",
         "HubError",
@@ -192,6 +197,7 @@ _HOMES = {
         "UsageError",
         "WaitTimeout",
     ),
+    "fleet": ("Fleet", "ServerState"),
     "modelfile": ("Modelfile",),
     "types": (
         "BalanceResponse",
@@ -251,6 +257,9 @@ __all__ = [
     "EmbeddingsResponse",
     "ErrorLine",
     "FirstTimeout",
+    "Fleet",
+    "FleetBusy",
+    "FleetDown",
     "ForkedError",
     "FormatError",
     "GenerateResponse",
@@ -276,6 +285,7 @@ __all__ = [
     "RecommendationsResponse",
     "RequestError",
     "ResponseError",
+    "ServerState",
     "ShowResponse",
     "StatusResponse",
     "Stream",

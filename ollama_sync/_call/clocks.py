@@ -10,7 +10,7 @@ by the fake clock of `ollama_sync.testing` and by nothing else: what is batched 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from ollama_sync._hub import Hub
 from ollama_sync._now import monotonic
@@ -48,6 +48,14 @@ def look() -> None:
         clocks.ring()
 
 
+class Named(Protocol):
+    """Whatever knows how errors name a request, which may change when it moves to another server."""
+
+    @property
+    def tried(self) -> str:
+        """The request, as errors name it now."""
+
+
 def _nobody(_: WaitTimeout) -> None:
     """Stand in for whom to tell when nothing is to ring any more."""
 
@@ -58,17 +66,17 @@ class Clocks:
     Args:
         hub: whose loop calls.
         timeout: with every default filled in.
-        tried: the request, as errors name it.
+        route: names the request in errors.
         on_expired: called once, on the hub, with the error of the clock that ran out.
     """
 
     def __init__(
-        self, hub: Hub, timeout: Timeout, tried: str, on_expired: Callable[[WaitTimeout], object]
+        self, hub: Hub, timeout: Timeout, route: Named, on_expired: Callable[[WaitTimeout], object]
     ) -> None:
         self._started = _now()
         self._hub = hub
         self._timeout = timeout
-        self._tried = tried
+        self._route = route
         self._on_expired: Callable[[WaitTimeout], object] = on_expired
         self._connected: float | None = None
         self._sent: float | None = None
@@ -153,7 +161,9 @@ class Clocks:
         self._drop_timer()
         expiry = self._timeout.next_expiry(self._marks())
         if expiry is not None and expiry.at <= _now():
-            self._on_expired(_TIMEOUTS[expiry.phase](expiry.phase, expiry.seconds, self._tried))
+            self._on_expired(
+                _TIMEOUTS[expiry.phase](expiry.phase, expiry.seconds, self._route.tried)
+            )
         else:
             self.arm()
 

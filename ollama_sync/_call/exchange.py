@@ -91,11 +91,11 @@ class Exchange:
         self._reply: Reply | None = None
         self._is_ending = False
         self._counters = Counters(monotonic())
-        self._clocks = Clocks(hub, settings.timeout, route.tried, self._expired)
+        self._clocks = Clocks(hub, settings.timeout, route, self._expired)
         self._turns = Turns(hub)
         self._pump = Pump(
             *(hub, self.channel, framer, settings, self._clocks, self._counters),
-            *(observer if observer.sees_blocks else None, route.tried),
+            *(observer if observer.sees_blocks else None, route),
         )
         self._sender = Sender(hub, route, settings, self._clocks, observer)
 
@@ -281,7 +281,7 @@ class Exchange:
                     self._reply.close()
             finally:
                 self._reply = None
-                self._route.leave(self, end)
+                self._route.leave(self, self.channel.ended)
                 del self, end  # an error's traceback leads back to this frame, too
 
     def _outcome(self) -> End:

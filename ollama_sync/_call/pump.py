@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ollama_sync._call.clocks import Clocks
+from ollama_sync._call.clocks import Clocks, Named
 from ollama_sync._call.settings import Settings
 from ollama_sync._hub import Channel, Hub, HubEvent
 from ollama_sync._now import monotonic
@@ -45,7 +45,7 @@ class Pump:
         clocks: of the call; the idle one stands still while the caller is slow.
         counters: of the call.
         observer: who is told of each block; None when nobody looks.
-        tried: the request, as errors name it.
+        route: names the request in errors.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Pump:
         clocks: Clocks,
         counters: Counters,
         observer: CallObserver | None,
-        tried: str,
+        route: Named,
     ) -> None:
         self._hub = hub
         self._channel = channel
@@ -70,7 +70,7 @@ class Pump:
         self._clocks = clocks
         self._counters = counters
         self._observer = observer
-        self._tried = tried
+        self._route = route
         self._pending = 0
         self._released_at = float("-inf")
         self._timer: Any = None
@@ -95,10 +95,10 @@ class Pump:
                     self._wait_for_caller()
             self._put(self._framer.close())
         except BadFraming as error:
-            raise StreamBroken(f"{self._tried}: {error}") from error
+            raise StreamBroken(f"{self._route.tried}: {error}") from error
         if self._is_final is not None and not self.is_complete:
             raise StreamBroken(
-                f"{self._tried}: the reply ended without its final object; it may be incomplete"
+                f"{self._route.tried}: the reply ended without its final object; it may be incomplete"
             )
 
     def put_rest(self) -> None:

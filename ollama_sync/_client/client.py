@@ -225,6 +225,16 @@ class Client:
     def __repr__(self) -> str:
         return f"<Client {self._transport.host.url}{', closed' if self._closed else ''}>"
 
+    @property
+    def transport(self) -> Transport:
+        """What a fleet sends by; not for users."""
+        return self._transport
+
+    @property
+    def calls(self) -> Calls:
+        """What a fleet makes its calls by; not for users."""
+        return self._calls
+
     def _stream(
         self, endpoint: Endpoint[T], body: bytes | None, answer_type: Any = None
     ) -> Stream[T]:

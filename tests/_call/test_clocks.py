@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -63,7 +64,7 @@ def told() -> list[WaitTimeout]:
 @pytest.fixture
 def clocks(loop: Loop, told: list[WaitTimeout]) -> Iterator[Clocks]:
     timeout = Timeout(connect=1, first=2, idle=3, total=None)
-    clocks = Clocks(cast("Hub", loop), timeout, "POST /x", told.append)
+    clocks = Clocks(cast("Hub", loop), timeout, SimpleNamespace(tried="POST /x"), told.append)
     clocks.arm()
     yield clocks
     clocks.stop()

@@ -44,7 +44,7 @@ def make(framer: LineFramer | WholeBody | None = None) -> tuple[Pump, Channel]:
     )
     pump = Pump(
         *(shared_hub(), channel, framer or LineFramer(), settings),
-        *(cast("Any", CLOCKS), Counters(0.0), None, "POST /x"),
+        *(cast("Any", CLOCKS), Counters(0.0), None, SimpleNamespace(tried="POST /x")),
     )
     return pump, channel
 
