@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -36,6 +37,8 @@ class Terminal:
         self._master, slave = pty.openpty()
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 120, 0, 0))
         self._unread = ""
+        # What is read may end in the middle of a character.
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
         self._process = subprocess.Popen(
             [sys.executable, "-c", _MAIN.format(missing=missing, words=words)],
             stdin=slave,
@@ -95,13 +98,16 @@ class Terminal:
 
     def _read(self) -> str:
         """Wait for more; "" when it has ended. In a patched process this must not block the loop: hence no bare read."""
-        while not self._is_readable(0.1):
-            if self._process.poll() is not None and not self._is_readable(0.0):
+        text = ""
+        while not text:
+            while not self._is_readable(0.1):
+                if self._process.poll() is not None and not self._is_readable(0.0):
+                    return ""
+            try:
+                text = self._decode(os.read(self._master, 65536))
+            except OSError:  # how Linux says that the other side has closed
                 return ""
-        try:
-            return os.read(self._master, 65536).decode()
-        except OSError:  # how Linux says that the other side has closed
-            return ""
+        return text
 
     def _is_readable(self, timeout: float) -> bool:
         return bool(select.select([self._master], [], [], timeout)[0])
