@@ -85,7 +85,7 @@ if TYPE_CHECKING:
         UsageError,
         WaitTimeout,
     )
-    from ollama_sync.fleet import Fleet, ServerState
+    from ollama_sync.fleet import Answerer, Fleet, ServerState
     from ollama_sync.modelfile import Modelfile
     from ollama_sync.types import (
         BalanceResponse,
@@ -197,7 +197,7 @@ _HOMES = {
         "UsageError",
         "WaitTimeout",
     ),
-    "fleet": ("Fleet", "ServerState"),
+    "fleet": ("Answerer", "Fleet", "ServerState"),
     "modelfile": ("Modelfile",),
     "types": (
         "BalanceResponse",
@@ -243,6 +243,7 @@ _HOMES = {
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Answerer",
     "BalanceResponse",
     "BatchPolicy",
     "ChatResponse",
