@@ -267,11 +267,12 @@ class Dispatcher:
         """Let a server rest that has failed, and ask it whether it is there when it has rested."""
         now = monotonic()
         rest = server.has_failed(error, began, now)
-        if server.failures == 1 and isinstance(error, StreamBroken):
-            # One reply that breaks says little: it is asked at once whether it is there.
-            rest, server.rest_until = 0.0, now
         self._drop_timer(server)
-        if not self._is_over:
+        if server.failures == 1 and isinstance(error, StreamBroken):
+            # One reply that breaks says little of its server, which goes on if it answers.
+            server.has_answered()
+            self._ask(server)
+        elif not self._is_over:
             server.timer = self.hub.call_later(rest, partial(self._ask, server))
         self._dispatch()
 
@@ -282,14 +283,12 @@ class Dispatcher:
     def _answered(
         self, server: Server, began: float, _reply: object, error: OllamaError | None
     ) -> None:
-        if not server.is_resting:
-            return
         if error is not None:
             self._rest(server, error, began)
-            return
-        server.has_answered()
-        server.looked_at = float("-inf")  # it may have been restarted with other models
-        self._dispatch()
+        elif server.is_resting:
+            server.has_answered()
+            server.looked_at = float("-inf")  # it may have been restarted with other models
+            self._dispatch()
 
     def _drop_timer(self, server: Server) -> None:
         if server.timer is not None:
