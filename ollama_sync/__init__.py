@@ -86,6 +86,7 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from ollama_sync.fleet import Answerer, Fleet, ServerState
+    from ollama_sync.fleet.batch import BatchPlan, BatchSummary, plan_batch, run_batch
     from ollama_sync.modelfile import Modelfile
     from ollama_sync.types import (
         BalanceResponse,
@@ -198,6 +199,7 @@ _HOMES = {
         "WaitTimeout",
     ),
     "fleet": ("Answerer", "Fleet", "ServerState"),
+    "fleet.batch": ("BatchPlan", "BatchSummary", "plan_batch", "run_batch"),
     "modelfile": ("Modelfile",),
     "types": (
         "BalanceResponse",
@@ -245,7 +247,9 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "Answerer",
     "BalanceResponse",
+    "BatchPlan",
     "BatchPolicy",
+    "BatchSummary",
     "ChatResponse",
     "Client",
     "ClientStatistics",
@@ -338,11 +342,13 @@ __all__ = [
     "map",
     "merge",
     "monkey_patch",
+    "plan_batch",
     "ps",
     "pull",
     "push",
     "recommendations",
     "request",
+    "run_batch",
     "run_tools",
     "show",
     "signout",

@@ -69,11 +69,17 @@ def _run(args: argparse.Namespace, client: Client | None) -> None:
         command(args)
     elif client is not None and args.host is None:
         command(client, args)
+    elif len(args.hosts or ()) > 1:
+        from ollama_sync import Fleet
+
+        # How many at a time is an argument of those commands for which it matters.
+        with Fleet(args.hosts, parallel=getattr(args, "parallel", None) or 4) as own:
+            command(own, args)
     else:
         from ollama_sync import Client
 
-        with Client(args.host) as own:
-            command(own, args)
+        with Client(args.host) as own_client:
+            command(own_client, args)
 
 
 def _give_up_stdout() -> None:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from ollama_sync.cli import _values
 from ollama_sync.cli._completion import add_model
-from ollama_sync.cli._streams import print_json, show, width
+from ollama_sync.cli._streams import complain, print_json, show, width
 from ollama_sync.cli._tables import list_table, ps_table, show_page
+from ollama_sync.errors import OllamaError
 
 if TYPE_CHECKING:
-    from ollama_sync import Client, View
+    from ollama_sync import Client, Fleet, View
 
 _PARTS = ("license", "modelfile", "parameters", "system", "template")
 
@@ -26,10 +27,29 @@ def run_list(client: Client, args: argparse.Namespace) -> None:
     _print(reply, args, "" if args.as_json else list_table(reply, _now(), width()))
 
 
-def run_ps(client: Client, args: argparse.Namespace) -> None:
-    """Print the models that are loaded."""
+def run_ps(client: Client | Fleet, args: argparse.Namespace) -> None:
+    """Print the models that are loaded; of several servers one after the other, also where one does not answer."""
+    from ollama_sync import Fleet
+
+    if isinstance(client, Fleet):
+        _print_servers(client, args)
+        return
     reply = client.ps()
     _print(reply, args, "" if args.as_json else ps_table(reply, _now(), width()))
+
+
+def _print_servers(fleet: Fleet, args: argparse.Namespace) -> None:
+    failure = None
+    for client, server in zip(fleet, fleet.servers, strict=True):
+        if not args.as_json:
+            show(server.host)
+        try:
+            run_ps(client, args)
+        except OllamaError as error:
+            failure = error
+            complain(f"{server.host}: {error}")
+    if failure is not None:
+        raise OllamaError(f"not every server has answered, of {len(fleet)}")
 
 
 def declare_show(parser: argparse.ArgumentParser) -> None:

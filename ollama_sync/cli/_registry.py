@@ -12,7 +12,8 @@ A command NAME is a row of `COMMANDS` and two functions of the row's module, in 
 
 `run_NAME` prints to stdout and raises what goes wrong: an `OllamaError` or `OSError` is one line on stderr and exit code 1, a
 `RequestError` code 2. A command whose row says `asks_server=False` is called with `args` alone. Everybody's options are in
-`args`, too: `host` (None where none was given), `hosts` (a list, for a row that says `many_hosts=True`) and `as_json`.
+`args`, too: `host` (None where none was given), `hosts` (a list) and `as_json`. A command
+whose row says `many_hosts=True` is given a `Fleet` where `--host` came more than once.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Command(NamedTuple):
         help: what it does, in half a line.
         aliases: names that mean the same.
         asks_server: it is given a client of `--host`; else it makes its own, or needs none.
-        many_hosts: `--host` may come again.
+        many_hosts: `--host` may come again; it is then given a fleet.
     """
 
     module: str
@@ -42,8 +43,11 @@ COMMANDS = {
     "chat": Command("_answers", "ask a model; without a prompt, talk with it", ("run",)),
     "generate": Command("_answers", "have a model complete a prompt"),
     "embed": Command("_embed", "turn texts into vectors"),
+    "batch": Command(
+        "_batch", "ask every request of a file, over one server or several", (), True, True
+    ),
     "list": Command("_models", "the models that the server has", ("ls",)),
-    "ps": Command("_models", "the models that are loaded"),
+    "ps": Command("_models", "the models that are loaded", (), True, True),
     "show": Command("_models", "what is known of a model"),
     "load": Command("_models", "load a model, so that its first answer comes at once"),
     "stop": Command("_models", "unload models"),

@@ -21,7 +21,7 @@ PACKAGE = "ollama_sync"
 PUBLIC = "the public names"  # what `import ollama_sync` gives
 
 # Rooms that decide without a clock, a thread or a socket.
-PURE = "errors _version _policies _wire types _config tools _schema modelfile _stream.kinds _stream.kept _stream.progress _stream.token_decoder _client.endpoints _client.plan _client.outcome fleet.policy fleet.state"
+PURE = "errors _version _policies _wire types _config tools _schema modelfile _stream.kinds _stream.kept _stream.progress _stream.token_decoder _client.endpoints _client.plan _client.outcome fleet.policy fleet.state fleet.batch.openai_lines fleet.batch.records"
 
 VALUES = "errors types _policies _config"
 
@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "_call": f"{VALUES} events _now _wire _hub _transport _observe",
     "_stream": f"{VALUES} _now _process _wire _schema _hub _observe _call",
     "_client": f"{VALUES} events tools _now _process _wire _schema _hub _transport _observe _call _stream",
-    "fleet": f"{VALUES} _now _process _hub _transport _observe _call _stream _client",
+    "fleet": f"{VALUES} _now _process _wire _hub _transport _observe _call _stream _client",
     # The edges use what a user uses; the mock server is made of the parts that it tests.
     "flask": f"{PUBLIC}|errors types tools cli",
     "testing": f"{PUBLIC}|errors types tools _now _wire _hub _call",
@@ -70,7 +70,7 @@ OWNERS = {
     "requests": "_transport",
     "urllib3": "_transport _call.retries",
     "msgspec": "types tools _schema _stream.token_decoder _wire.codec",
-    "numpy": "types._vectors cli._embed",
+    "numpy": "types._vectors cli._embed fleet.batch.matrix",
     "simdjson": "types._vectors",
     "docstring_parser": "tools _schema",
     "flask": "flask",
