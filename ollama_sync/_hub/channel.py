@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from ollama_sync.errors import OllamaError
@@ -201,4 +200,8 @@ class Channel:
 
     def _look(self, most: int | None) -> list[Block]:
         self.settle()
-        return list(islice(self._blocks, most))
+        blocks = self._blocks
+        if most is None:
+            return list(blocks)  # one call, into which no other thread comes
+        # By number, for an iterator ends in an error when the hub adds a block meanwhile; that is added behind these.
+        return [blocks[number] for number in range(min(most, len(blocks)))]

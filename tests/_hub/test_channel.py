@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from types import FrameType
 
 import pytest
 from hypothesis import settings
@@ -286,3 +287,30 @@ def test_two_threads_that_race_lose_and_repeat_nothing(ahead: bool) -> None:
     assert taken == list(range(total))
     assert channel.buffered == 0
     assert pauses
+
+
+def test_a_look_may_fall_into_a_put() -> None:
+    """The hub may add a block between any two instructions of a look: here it does so each time."""
+    channel = Channel(1 << 20, lambda: None)
+    for _ in range(3):
+        channel.put(b"x\n", 1)
+    channel.release()
+
+    def put_more(frame: FrameType, event: str, arg: object) -> object:
+        if frame.f_code.co_filename != Channel.put.__code__.co_filename:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            # In the place of the other thread. What is called here is not traced.
+            channel.put(b"y\n", 1)
+        return put_more
+
+    before = sys.gettrace()
+    sys.settrace(put_more)
+    try:
+        looks = [channel.look_arrived(), channel.look_released(2), channel.look_released(100)]
+    finally:
+        sys.settrace(before)
+    assert [block.lines for block in looks[1]] == [b"x\n"] * 2
+    assert [block.lines for block in looks[2]] == [b"x\n"] * 3
+    assert [block.lines for block in looks[0]][:3] == [b"x\n"] * 3
