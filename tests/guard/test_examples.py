@@ -242,6 +242,15 @@ def test_many_prompts() -> None:
     assert all(line.endswith(": " + "A" * 30) for line in lines)
 
 
+def test_fleet() -> None:
+    """Eight prompts are answered, each once, by the servers that there are."""
+    with MockOllama(chunks=3, delay=0) as server:
+        lines = run(server, "fleet.py").splitlines()
+        assert sum(request.path == "/api/generate" for request in server.requests) == 8
+    assert len(lines) == 8
+    assert all(line.endswith(": AAA") for line in lines)
+
+
 def test_timeouts() -> None:
     """A model that answers in time is no error; one that says nothing is named as such."""
     with MockOllama(chunks=5, delay=0) as server:
