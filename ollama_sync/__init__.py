@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from ollama_sync._client.outcomes import Outcomes
     from ollama_sync._client.verbs.tools import ToolRun
     from ollama_sync._observe.statistics import ClientStatistics, HubStatistics, hub_statistics
+    from ollama_sync._official import Installed, install_as_ollama
     from ollama_sync._patch import monkey_patch
     from ollama_sync._policies import BatchPolicy, Timeout
     from ollama_sync._stream.merge import Merge, merge
@@ -169,6 +170,7 @@ _HOMES = {
     "_client.outcomes": ("Outcomes",),
     "_client.verbs.tools": ("ToolRun",),
     "_observe.statistics": ("ClientStatistics", "HubStatistics", "hub_statistics"),
+    "_official": ("Installed", "install_as_ollama"),
     "_patch": ("monkey_patch",),
     "_policies": ("BatchPolicy", "Timeout"),
     "_stream.merge": ("Merge", "merge"),
@@ -272,6 +274,7 @@ __all__ = [
     "HubStatistics",
     "IdleTimeout",
     "Image",
+    "Installed",
     "LayerProgress",
     "ListResponse",
     "Logprob",
@@ -335,6 +338,7 @@ __all__ = [
     "embeddings",
     "generate",
     "hub_statistics",
+    "install_as_ollama",
     "list",
     "load",
     "local_web_fetch",
@@ -363,10 +367,18 @@ __all__ = [
 ]
 
 
+# Names of the official package that are not here.
+_INSTEAD = {
+    "AsyncClient": ": there is no async half; use the official package's, or this one by asyncio.to_thread",
+}
+
+
 def __getattr__(name: str) -> Any:
     module = _HOME_OF.get(name)
     if module is None:
-        raise AttributeError(f"module 'ollama_sync' has no attribute {name!r}")
+        raise AttributeError(
+            f"module 'ollama_sync' has no attribute {name!r}{_INSTEAD.get(name, '')}"
+        )
     value = getattr(importlib.import_module(f"ollama_sync.{module}"), name)
     globals()[name] = value  # the next use finds it without coming here
     return value

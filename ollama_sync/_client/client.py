@@ -10,7 +10,7 @@ import ssl
 import weakref
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from ollama_sync._call.retries import Retry
 from ollama_sync._call.route import OneServer
@@ -68,8 +68,11 @@ class Client:
         observe: a function that is told what becomes of each call, or several; see `ollama_sync.events`. It runs in the
             thread that reads every stream, so it must be short and may not block. One that raises is told nothing more.
 
+        others: nothing; a name of httpx's, as `base_url`, is refused with the name that it has here.
+
     Raises:
         RequestError: an argument is wrong.
+        TypeError: there is no such argument.
 
     Example:
         >>> from ollama_sync.testing import MockOllama
@@ -93,7 +96,14 @@ class Client:
         cert: str | tuple[str, str] | None = None,
         proxy: str | None = None,
         observe: Hook | Iterable[Hook] | None = None,
+        **others: NoReturn,
     ) -> None:
+        if others:
+            import inspect  # for a mistake only
+
+            from ollama_sync._client.arguments.foreign import no_such
+
+            raise no_such(others, inspect.signature(Client).parameters)
         # As given, and so never with the key of the environment.
         self._given: dict[str, Any] = {
             "host": host,

@@ -20,6 +20,7 @@ from ollama_sync.errors import (
     ClosedError,
     ConcurrentUseError,
     OllamaError,
+    RequestError,
     StreamsFailed,
     UsageError,
 )
@@ -70,9 +71,14 @@ class Merge(Generic[T]):
             stream: of any client.
 
         Raises:
+            RequestError: it is none.
             ConcurrentUseError: the stream has a consumer.
             ClosedError: the stream was closed, or this merge has ended.
         """
+        if not isinstance(stream, Stream):
+            raise RequestError(
+                f"merge: {stream!r:.60} is no stream; a call makes one with stream=True"
+            )
         if self._closed:
             raise ClosedError("add: this merge has ended")
         # Of a stream that has ended another may get the number: then that one is looked at once too often.

@@ -333,6 +333,14 @@ class Stream(Generic[T]):
                 source=self,
             )
 
+    if not TYPE_CHECKING:  # a __getattr__ that type checkers see would make every name valid
+
+        def __getattr__(self, name: str) -> Any:
+            text = f"a Stream has no {name!r}"
+            if name in self.__dict__.get("_view", View.view).__self__._fields:
+                text += "; its parts have: take them by a loop, or all together by result()"
+            raise AttributeError(text, name=name, obj=self)
+
     @property
     def reader(self) -> PartReader:
         """What `merge` reads from; not for users."""

@@ -17,6 +17,7 @@ from ollama_sync import Client
 CLIENT = {
     f"OLLAMA_{name.upper()}": parameter
     for name, parameter in inspect.signature(Client).parameters.items()
+    if parameter.kind is not parameter.VAR_KEYWORD
 }
 
 # Those of `Answers`, which says what they are.

@@ -307,6 +307,53 @@ class View(Wrapper, metaclass=_Slotted):
         value = self.model_dump(exclude_none=exclude_none)
         return json.dumps(value, indent=indent, separators=separators, ensure_ascii=False)
 
+    @classmethod
+    def model_validate(cls, obj: Any) -> Self:
+        """Make a view of an object, under the name that pydantic models have. Nothing is checked but that it is one.
+
+        Args:
+            obj: a mapping, or a view.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        if not isinstance(obj, (Mapping, View)):
+            raise ValueError(  # noqa: TRY004 - pydantic's own is one, and takes no other
+                f"{cls.__qualname__}.model_validate({obj!r:.60}): an object is needed"
+            )
+        return cls.view(copied(unwrap(dict(obj))))
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes) -> Self:
+        """Make a view of the text of a JSON object. As `model_validate`.
+
+        Args:
+            json_data: the text.
+        """
+        return cls.model_validate(json.loads(json_data))
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy the view, under the name that pydantic models have.
+
+        Args:
+            update: fields that the copy has instead.
+            deep: copy what is in it, too.
+        """
+        copy = self.view(self.to_dict() if deep else dict(self._raw))
+        for name, value in (update or {}).items():
+            copy[name] = value
+        return copy
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
+        """Let a pydantic model have fields of this type: it takes views and mappings, and dumps what `to_dict` gives."""
+        from pydantic_core import core_schema  # who asks has it
+
+        return core_schema.no_info_plain_validator_function(
+            lambda value: value if isinstance(value, cls) else cls.model_validate(value),
+            serialization=core_schema.plain_serializer_function_ser_schema(View.to_dict),
+        )
+
     def __json__(self) -> dict[str, Any]:
         """Do as `to_dict`, for serializers that ask by this name: those of Celery and `ollama_sync.flask`."""
         return self.to_dict()

@@ -53,6 +53,7 @@ MAY_IMPORT = {
     "testing": f"{PUBLIC}|errors types tools _now _wire _hub _call",
     # Imported by every pytest run in an environment where the package is installed.
     "pytest_plugin": f"{PUBLIC}|_client testing",
+    "_official": f"{PUBLIC}|errors types tools",
     "otel": f"{PUBLIC}|errors events",
     "cli": f"{PUBLIC}|errors types tools modelfile testing",
     "__main__": "cli",
@@ -70,6 +71,8 @@ OWNERS = {
     "requests": "_transport",
     "urllib3": "_transport _call.retries",
     "msgspec": "types tools _schema _stream.token_decoder _wire.codec",
+    # Asked for by pydantic itself, when a model of somebody's has a field that is a view.
+    "pydantic_core": "types._view",
     "numpy": "types._vectors cli._embed fleet.batch.matrix",
     "simdjson": "types._vectors",
     "docstring_parser": "tools _schema",

@@ -1,0 +1,15 @@
+"""Programs made for the official package, run on this SDK under its name. They are imported after the line that puts it there."""
+
+from __future__ import annotations
+
+import pytest
+
+from ollama_sync import install_as_ollama
+
+# Before any test module is imported: each imports the package that it is about.
+install_as_ollama()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> None:
+    """These packages keep their clients, and the official one's connections: whatever is left is theirs."""
