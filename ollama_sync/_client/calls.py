@@ -80,6 +80,9 @@ class Calls:
         )
         try:
             exchange.start()
+            # The model has begun: now there is time to import what `tokens()` needs. At the first take an interrupt could come
+            # into the import, again and again.
+            kind.texts_of_lines(b"")
         except BaseException:
             stream.close()
             del stream, exchange, route  # the error holds this frame, which would hold the error
