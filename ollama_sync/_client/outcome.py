@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Generic, TypeVar
 
 from ollama_sync.types import View
@@ -94,6 +94,10 @@ class MapProgress:
     total: int | None
     tokens: int
     elapsed: float
+
+    def __json__(self) -> dict[str, Any]:
+        """Return the numbers by name, for serializers that ask by this name."""
+        return asdict(self)
 
     @property
     def tokens_per_second(self) -> float:

@@ -6,10 +6,12 @@ words behind its name are passed on as they are, `--help` too.
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 from flask.cli import AppGroup
 
-from ollama_sync import Client, cli
+from ollama_sync import cli
 
 _COMMANDS = {
     "chat": "Ask a model; without a prompt, talk with it.",
@@ -28,7 +30,7 @@ _COMMANDS = {
 _PASSED_ON = {"ignore_unknown_options": True}
 
 
-def command_group(client: Client) -> AppGroup:
+def command_group(client: Any) -> AppGroup:
     """Return the group `ollama` for an app's `flask` command.
 
     Args:
@@ -38,7 +40,9 @@ def command_group(client: Client) -> AppGroup:
     @click.argument("words", nargs=-1, type=click.UNPROCESSED)
     @click.pass_context
     def run(context: click.Context, words: tuple[str, ...]) -> None:
-        context.exit(cli.main([str(context.info_name), *words], client))
+        # Of several servers the first is asked; `--host` names another.
+        asked = next(iter(client)) if hasattr(client, "servers") else client
+        context.exit(cli.main([str(context.info_name), *words], asked))
 
     group = AppGroup("ollama", help="Ask the Ollama server of this app.")
     for name, what in _COMMANDS.items():

@@ -10,7 +10,15 @@ from typing import Any, NamedTuple
 
 from flask import Flask
 
-from ollama_sync.errors import ConnectError, OllamaError, ResponseError, StreamBroken, WaitTimeout
+from ollama_sync.errors import (
+    ConnectError,
+    FleetBusy,
+    FleetDown,
+    OllamaError,
+    ResponseError,
+    StreamBroken,
+    WaitTimeout,
+)
 
 
 class InvalidRequest(OllamaError):
@@ -75,6 +83,8 @@ _RETRY_AFTER = {502: "5", 503: "5"}
 # The first that fits. What is in none of them is a mistake of the program, or of the SDK.
 _PLAIN = (
     (WaitTimeout, "the model's server did not answer in time", 504),
+    (FleetBusy, "too many wait for a model at the moment", 503),
+    (FleetDown, "no model's server can be reached at the moment", 503),
     (ConnectError, "the model's server cannot be reached", 502),
     (StreamBroken, "the answer broke off", 502),
     (StoreError, "answers cannot be kept at the moment", 503),

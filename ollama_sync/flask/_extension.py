@@ -12,11 +12,11 @@ from typing import Any, cast
 from flask import Flask, current_app
 from werkzeug.local import LocalProxy
 
-from ollama_sync import Client, RequestError, UsageError
+from ollama_sync import Client, Fleet, RequestError, UsageError
 from ollama_sync.flask._commands import command_group
 from ollama_sync.flask._errors import handle_errors
 from ollama_sync.flask._json import take_values
-from ollama_sync.flask._settings import CLIENT, warn_of_unknown
+from ollama_sync.flask._settings import CLIENT, FLEET, warn_of_unknown
 
 
 class Ollama:
@@ -24,7 +24,8 @@ class Ollama:
 
     Each parameter of `Client` is a setting in `app.config`, in capitals behind `OLLAMA_`, with the same default: `OLLAMA_HOST`,
     `OLLAMA_API_KEY`, `OLLAMA_TIMEOUT`, `OLLAMA_BATCH` (a `BatchPolicy`) and so on. Where `OLLAMA_HOST` or `OLLAMA_API_KEY` is None, the
-    environment's variable of that name holds. A name that begins so and is no setting is warned of. Unless the app has a handler
+    environment's variable of that name holds. With `OLLAMA_HOSTS`, a list, a mapping or a text as "gpu1=8, gpu2", the app has a `Fleet` in
+    place of a client, and `OLLAMA_PARALLEL` and `OLLAMA_MAX_WAITING` are settings of it. A name that begins so and is no setting is warned of. Unless the app has a handler
     of its own for `OllamaError`, `error_reply` answers for what the views let through. Views may return replies and statistics, and
     `app.json` writes them.
 
@@ -66,6 +67,8 @@ class Ollama:
         warn_of_unknown(app)
         for key, parameter in CLIENT.items():
             app.config.setdefault(key, parameter.default)
+        for key, default in FLEET.items():
+            app.config.setdefault(key, default)
         # Made and dropped: whether the settings are right is known now, and not in the first request.
         _new_client(app)
         app.extensions["ollama"] = {}
@@ -74,18 +77,41 @@ class Ollama:
         app.cli.add_command(command_group(current_ollama))
 
 
-def _new_client(app: Flask) -> Client:
+def _new_client(app: Flask) -> Client | Fleet:
     settings: dict[str, Any] = {
         parameter.name: app.config[key] for key, parameter in CLIENT.items()
     }
+    hosts = app.config["OLLAMA_HOSTS"]
     try:
-        return Client(**settings)
+        if hosts is None:
+            return Client(**settings)
+        if settings.pop("host") is not None:
+            raise RequestError("OLLAMA_HOST and OLLAMA_HOSTS: only one of them")
+        return Fleet(
+            _servers(hosts),
+            parallel=app.config["OLLAMA_PARALLEL"],
+            max_waiting=app.config["OLLAMA_MAX_WAITING"],
+            **settings,
+        )
     except RequestError as error:
         raise RequestError(f"a setting OLLAMA_... in app.config is wrong: {error}") from error
 
 
-def _client() -> Client:
-    made: dict[str, Client] | None = current_app.extensions.get("ollama")
+def _servers(hosts: Any) -> Any:
+    """Return the servers of `OLLAMA_HOSTS`: as `Fleet` takes them, or out of a text, as "gpu1=8, gpu2"."""
+    if not isinstance(hosts, str):
+        return hosts
+    found: dict[str, int | None] = {}
+    for word in filter(None, (word.strip() for word in hosts.split(","))):
+        host, equals, places = word.rpartition("=")
+        if equals and not places.isdecimal():
+            raise RequestError(f"OLLAMA_HOSTS: {word!r}: a host, or a host=places, as gpu1=8")
+        found[host if equals else word] = int(places) if equals else None
+    return found
+
+
+def _client() -> Client | Fleet:
+    made: dict[str, Client | Fleet] | None = current_app.extensions.get("ollama")
     if made is None:
         raise UsageError(
             f"the app {current_app.name!r} has no client; call Ollama(app) where the app is made"
@@ -98,7 +124,7 @@ def _client() -> Client:
 
 
 current_ollama: Client = cast("Client", LocalProxy(_client))
-"""The client of the current app, for views and whatever else has an app context.
+"""The client of the current app, or its fleet, for views and whatever else has an app context.
 
 Raises:
     UsageError: at the first use, if the app has no `Ollama`.

@@ -20,6 +20,13 @@ CLIENT = {
     if parameter.kind is not parameter.VAR_KEYWORD
 }
 
+# With the first of these the app has a `Fleet`, whose parameters the others are.
+FLEET: dict[str, object] = {
+    "OLLAMA_HOSTS": None,
+    "OLLAMA_PARALLEL": 4,
+    "OLLAMA_MAX_WAITING": None,
+}
+
 # Those of `Answers`, which says what they are.
 ANSWERS: dict[str, object] = {
     "OLLAMA_ANSWERS": "memory",
@@ -32,7 +39,7 @@ ANSWERS: dict[str, object] = {
 
 def warn_of_unknown(app: Flask) -> None:
     """Warn of settings that begin as ours and are none, with the name that was meant perhaps."""
-    known = {*CLIENT, *ANSWERS}
+    known = {*CLIENT, *FLEET, *ANSWERS}
     for key in sorted(key for key in app.config if key.startswith("OLLAMA_")):
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)

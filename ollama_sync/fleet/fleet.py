@@ -29,7 +29,7 @@ from ollama_sync.fleet.server import Server
 from ollama_sync.fleet.state import ServerState
 from ollama_sync.fleet.wish import Wish
 
-Servers = Mapping[str | Client, int] | Iterable[str | Client]
+Servers = Mapping[str | Client, int | None] | Iterable[str | Client]
 
 # Seconds that a call of `map` waits for a server to come back, when every one is down.
 _PATIENCE = 10.0
@@ -47,7 +47,7 @@ class Fleet:
     What manages models is done at each server: `for client in fleet: client.pull(...)`.
 
     Args:
-        servers: hosts, as `Client` takes them, or clients; or a mapping from these to the number of their places.
+        servers: hosts, as `Client` takes them, or clients; or a mapping from these to the number of their places; None for `parallel`.
         parallel: how many calls a server may work on at a time, where `servers` does not say: the server's OLLAMA_NUM_PARALLEL.
         max_waiting: how many calls may wait for a place before more are refused; None for any number.
         client_options: what `Client` takes, for the servers that are given as hosts. Limits of time, retries, batching and hooks are
@@ -84,12 +84,11 @@ class Fleet:
             isinstance(max_waiting, bool) or not isinstance(max_waiting, int) or max_waiting < 0
         ):
             raise RequestError(f"max_waiting={max_waiting!r}: a whole number, or None for any")
-        places = (
-            dict(servers)
+        pairs = (
+            [(server, parallel if places is None else places) for server, places in servers.items()]
             if isinstance(servers, Mapping)
             else [(server, parallel) for server in servers]
         )
-        pairs = list(places.items()) if isinstance(places, dict) else places
         self._given = (pairs, max_waiting, client_options)
         self._max_waiting = max_waiting
         self._closed = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ pytest.importorskip("flask")
 
 from flask import Flask
 
-from ollama_sync import BatchPolicy, Client, RequestError, Timeout, UsageError
+from ollama_sync import BatchPolicy, Client, Fleet, RequestError, Timeout, UsageError
 from ollama_sync.flask import Ollama, current_ollama
 from ollama_sync.testing import (
     MockOllama,
@@ -119,3 +120,42 @@ def test_the_commands_ask_the_client_of_the_app(app: Flask, server: MockOllama) 
     assert flask.invoke(args=["ollama", "show"]).exit_code == 2
     assert "--verbose" in flask.invoke(args=["ollama", "show", "--help"]).output
     assert "pull" in flask.invoke(args=["ollama", "--help"]).output
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_several_hosts_make_a_fleet(as_text: bool, make: Callable[..., Flask]) -> None:
+    """With `OLLAMA_HOSTS` calls go over several servers, each with its places; a view sees no difference."""
+    with (
+        MockOllama(models=["m"], chunks=3, delay=0) as one,
+        MockOllama(models=["m"], chunks=3, delay=0) as two,
+    ):
+        hosts: object = f"{one.url}=3, {two.url}" if as_text else {one.url: 3, two.url: None}
+        app = make(OLLAMA_HOSTS=hosts, OLLAMA_PARALLEL=2, OLLAMA_MAX_WAITING=5)
+        assert app.test_client().get("/text").text == "AAA"
+        with app.app_context():
+            fleet: Any = current_ollama
+            assert isinstance(fleet._get_current_object(), Fleet)
+            assert [server.places for server in fleet.servers] == [3, 2]
+            assert app.json.loads(app.json.dumps(fleet.servers[0]))["places"] == 3
+            fleet.close()
+
+
+def test_a_fleet_that_cannot_answer_is_a_503(make: Callable[..., Flask]) -> None:
+    """With when to come back: the servers may be there again by then."""
+    app = make(OLLAMA_HOSTS=["127.0.0.1:1", "127.0.0.1:2"])
+    answer = app.test_client().get("/text")
+    assert (answer.status_code, answer.json["type"]) == (503, "FleetDown")
+    assert answer.headers["Retry-After"] == "5"
+    assert "127.0.0.1" not in answer.text
+
+
+@pytest.mark.parametrize("hosts", ["gpu1=x", "", [], {"gpu1": 0}])
+def test_wrong_hosts_are_refused_where_the_app_is_made(hosts: object) -> None:
+    """Not in the first request."""
+    app = Flask("shop")
+    app.config["OLLAMA_HOSTS"] = hosts
+    with pytest.raises(RequestError, match="is wrong"):
+        Ollama(app)
+    app.config.update(OLLAMA_HOSTS=["gpu1"], OLLAMA_HOST="gpu2")
+    with pytest.raises(RequestError, match="only one of them"):
+        Ollama(app)
