@@ -236,11 +236,27 @@ class RedisServer:
             assert asked.recv(64) == b"+OK\r\n"
 
 
+def _path_of(program: str) -> str:
+    """Return where a program is; without it, skip the test, or fail it where all programs must be there."""
+    path = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if path is not None:
+        return path
+    missing = f"needs {program}: apt-get install {program}"
+    if os.environ.get("OLLAMA_SYNC_TESTS_NEED_ALL"):
+        pytest.fail(f"{missing}, or unset OLLAMA_SYNC_TESTS_NEED_ALL to skip this test")
+    pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def path_of() -> Callable[[str], str]:
+    """Give the path of a program that a test starts. A test whose program is not installed is skipped, and fails in CI."""
+    return _path_of
+
+
 @pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[RedisServer]:
+def redis_server(tmp_path: Path, path_of: Callable[[str], str]) -> Iterator[RedisServer]:
     """A Redis of this test's own, which runs."""
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
+    path_of("redis-server")
     running = RedisServer(tmp_path)
     running.start()
     yield running

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import runpy
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -38,10 +37,9 @@ ARGUMENTS = [
 
 
 @pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
+def chromium(path_of: Callable[[str], str]) -> Iterator[Browser]:
     """The browser, with a fresh profile."""
-    path = os.environ.get("CHROMIUM") or shutil.which("chromium")
-    assert path, "chromium is not installed: apt-get install chromium, or name it by CHROMIUM"
+    path = os.environ.get("CHROMIUM") or path_of("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, headless=True, args=ARGUMENTS)
         yield browser

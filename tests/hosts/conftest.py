@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -236,13 +235,12 @@ http {{
 
 
 @pytest.fixture
-def nginx_before(tmp_path: Path) -> Iterator[Callable[[int], int]]:
+def nginx_before(tmp_path: Path, path_of: Callable[[str], str]) -> Iterator[Callable[[int], int]]:
     """Starts nginx, as one process, before the server at a port; gives the port of nginx."""
     made: list[subprocess.Popen[bytes]] = []
 
     def start(behind: int) -> int:
-        nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-        assert nginx, "nginx is not installed"
+        nginx = path_of("nginx")
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         folder = tmp_path / "nginx"

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import os
 import re
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -40,7 +38,9 @@ def _part(text: str, *, done: bool = False) -> dict[str, Any]:
 class Balancer:
     """HAProxy under way before `servers`, and its admin socket."""
 
-    def __init__(self, config: str, servers: dict[str, MockOllama], folder: Path) -> None:
+    def __init__(
+        self, program: str, config: str, servers: dict[str, MockOllama], folder: Path
+    ) -> None:
         self.servers = servers
         self._admin = folder / "admin.sock"
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -49,8 +49,6 @@ class Balancer:
         self._log = folder / "log"
         file = folder / "haproxy.cfg"
         file.write_text(self._with_addresses(config, port), encoding="utf-8")
-        program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
-        assert program, "haproxy is not installed"
         with self._log.open("wb") as out:
             self._process = subprocess.Popen([program, "-db", "-f", file], stdout=out, stderr=out)
         self.wait_for(lambda: self.places_taken("gpu1") is not None)
@@ -127,14 +125,16 @@ def servers() -> Iterator[dict[str, MockOllama]]:
 
 
 @pytest.fixture
-def started(servers: dict[str, MockOllama]) -> Iterator[Callable[[str], Balancer]]:
+def started(
+    servers: dict[str, MockOllama], path_of: Callable[[str], str]
+) -> Iterator[Callable[[str], Balancer]]:
     """Starts HAProxy with a configuration."""
     # Not pytest's own folder: the path of a Unix socket has at most 107 bytes.
     with contextlib.ExitStack() as stack:
 
         def start(config: str) -> Balancer:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            balancer = Balancer(config, servers, folder)
+            balancer = Balancer(path_of("haproxy"), config, servers, folder)
             stack.callback(balancer.end)
             return balancer
 
