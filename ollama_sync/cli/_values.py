@@ -38,6 +38,14 @@ def seconds(text: str) -> float:
     return found
 
 
+def share(text: str) -> float:
+    """Return a part of a whole, from 0 to 1."""
+    found = _number(text)
+    if not 0 <= found <= 1:
+        raise ArgumentTypeError(f"{text!r}: a share from 0 to 1, as 0.25")
+    return found
+
+
 def keep_alive(text: str) -> float | str:
     """Return how long a model stays loaded: a number is seconds; a duration of the server, as "5m", stays text."""
     found = _number(text)

@@ -10,9 +10,10 @@ from ollama_sync.cli._args import parse
 
 
 def test_a_mock_has_defaults() -> None:
-    """Without options a mock takes a free port and says 1000 tokens, one every 3 ms."""
+    """Without options a mock takes a free port, and leaves the rest to the kind of answer that it gives."""
     args = parse(["mock"])
-    assert (args.command, args.port, args.chunks, args.delay) == ("mock", 0, 1000, 0.003)
+    assert (args.command, args.port, args.chunks, args.delay) == ("mock", 0, None, None)
+    assert (args.fail, args.slow, args.fake_stream, args.model) == (0.0, False, False, None)
 
 
 def test_every_option_is_read() -> None:
@@ -82,6 +83,8 @@ def test_a_format_is_json_or_a_schema() -> None:
         ["mock", "--port", "65536"],
         ["mock", "--port", "-1"],
         ["mock", "--chunks", "1.5"],
+        ["mock", "--fail", "1.5"],
+        ["mock", "--fail", "often"],
         ["mock", "--delay", "-1"],
         ["mock", "--delay", "nan"],
         ["mock", "--delay", "inf"],

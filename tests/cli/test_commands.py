@@ -12,14 +12,18 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
 import pytest
 
-from ollama_sync import __version__
-from ollama_sync.cli import main
+from ollama_sync import Client, ResponseError, __version__
+from ollama_sync.cli import _mock, main
+from ollama_sync.cli._args import parse
 from ollama_sync.testing import Gate, MockOllama, chunk, end, head, reply, stream, wait
+
+HI = [{"role": "user", "content": "hi"}]
 
 # A shell that starts the tests in the background has SIGINT ignored, and children would inherit that.
 _MAIN = (
@@ -262,6 +266,109 @@ def test_ctrl_c_ends_the_mock() -> None:
     chunks = [int(line.split()[1].rstrip(":")) for line in log]
     assert chunks == [*range(1, 21), 30, 40]
     assert all("made in" in line and "encoded in" in line and "since" in line for line in log)
+
+
+@contextmanager
+def mock(*words: str) -> Iterator[Client]:
+    """Give a client of what `ollama-sync mock` runs with these options."""
+    with _mock._server(parse(["mock", *words])) as server, Client(server.url) as client:
+        yield client
+
+
+def test_the_mock_says_a_text() -> None:
+    """People who try things see words, one a part, and num_predict ends them."""
+    with mock("--delay", "0") as client:
+        told = client.generate("llama3.2", "hi", options={"num_predict": 3}, stream=True)
+        assert [part.response for part in told] == ["Sunlight", " looks", " white,", ""]
+
+
+def test_the_mock_has_a_library() -> None:
+    """A model that is not in it gets 404, as the quickstart shows; `--model` names those that are."""
+    with mock("--delay", "0") as client:
+        assert [model.model for model in client.list().models] == [
+            "llama3.2:latest",
+            "all-minilm:latest",
+        ]
+        with pytest.raises(ResponseError, match="model 'no-such-model' not found"):
+            client.chat("no-such-model", HI)
+    with mock("--delay", "0", "--model", "one", "--model", "two:7b") as client:
+        assert [model.model for model in client.list().models] == ["one:latest", "two:7b"]
+
+
+def test_the_mock_calls_a_tool() -> None:
+    """Given tools, it calls one, and then tells what the tool has returned."""
+
+    def sunrise(city: str) -> str:
+        """When the sun rises."""
+        return f"at six in {city}"
+
+    with mock("--delay", "0") as client:
+        run = client.run_tools("llama3.2", HI, [sunrise])
+        assert "sunrise says: at six in" in (run.result().message.content or "")
+
+
+def test_the_mock_says_a_over_and_over() -> None:
+    """With `--fake-stream`, or when the number of chunks is given, for every model."""
+    with mock("--fake-stream", "--delay", "0") as client:
+        assert client.generate("any", "hi").response == "A" * 1000
+    with mock("--chunks", "4", "--delay", "0") as client:
+        assert client.generate("any", "hi").response == "AAAA"
+
+
+def test_the_mock_fails_as_often_as_asked() -> None:
+    """With `--fail 0.5`, every second answer."""
+    with mock("--fail", "0.5", "--delay", "0") as client:
+        client.generate("llama3.2", "hi")
+        with pytest.raises(ResponseError, match="server busy"):
+            client.generate("llama3.2", "hi")
+
+
+@pytest.mark.parametrize(
+    ("words", "delay", "load"),
+    [
+        ((), 0.02, 0.0),
+        (("--fake-stream",), 0.003, 0.0),
+        (("--slow",), 0.2, 5.0),
+        (("--slow", "--delay", "1"), 1.0, 5.0),
+    ],
+)
+def test_the_mock_is_as_slow_as_asked(words: tuple[str, ...], delay: float, load: float) -> None:
+    """`--slow` takes its time to load and to speak; a delay that is given wins."""
+    fake = _mock._server(parse(["mock", *words]))._fake
+    assert (fake.delay, fake.load) == (delay, load)
+
+
+@pytest.mark.own_process
+def test_the_mock_follows_a_script(tmp_path: Path) -> None:
+    """Each line of the file answers one request, of a chat or a generate."""
+    file = tmp_path / "answers.jsonl"
+    file.write_text('"First answer"\n{"status": 503, "error": "server busy"}\n', encoding="utf-8")
+    with running("mock", "--script", str(file)) as process:
+        assert process.stdout is not None
+        with Client(process.stdout.readline().strip()) as client:
+            assert client.chat("any", HI).message.content == "First answer"
+            with pytest.raises(ResponseError, match="server busy"):
+                client.generate("any", "hi")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [(None, "No such file"), ('{"txt": "hi"}', "did you mean 'text'?"), ("", "no answer in it")],
+)
+def test_a_script_that_cannot_be_read_is_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], script: str | None, said: str
+) -> None:
+    """Nothing is served, and a line says what is wrong."""
+    file = tmp_path / "answers.jsonl"
+    if script is not None:
+        file.write_text(script, encoding="utf-8")
+    assert main(["mock", "--script", str(file)]) == 1
+    printed = capsys.readouterr()
+    assert said in printed.err
+    assert str(file) in printed.err
+    assert printed.out == ""
 
 
 def test_a_port_that_is_taken_is_code_1(capsys: pytest.CaptureFixture[str]) -> None:
