@@ -65,6 +65,7 @@ setup(
         "redis": ["flask>=3.0", "redis>=5.0"],
         "cli": ["rich>=13.0", "argcomplete>=3.5"],
         "numpy": ["numpy>=1.26", "pysimdjson>=6.0.2"],
+        "dask": ["distributed>=2024.8"],
         "otel": ["opentelemetry-api>=1.33"],
         "test": ["pytest>=8.3", "responses>=0.25"],
     },

@@ -15,6 +15,7 @@ MODULES = (
     "ollama_sync",
     "ollama_sync.tools",
     "ollama_sync.events",
+    "ollama_sync.dask",
     "ollama_sync.otel",
     "ollama_sync.flask",
     "ollama_sync.testing",

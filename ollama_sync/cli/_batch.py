@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from ollama_sync.cli import _values
@@ -73,6 +74,12 @@ def declare_batch(parser: argparse.ArgumentParser) -> None:
         type=_values.keep_alive,
         help="how long the model stays loaded",
     )
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        help="let the workers of a Dask cluster ask: the address of its scheduler, or local:4 for four processes here; they get the "
+        "hosts, and their own environment",
+    )
     parser.add_argument("--retry-failed", action="store_true", help="ask again what has failed")
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be done, and do nothing"
@@ -104,12 +111,12 @@ def run_batch(client: Client | Fleet, args: argparse.Namespace) -> None:
             show(f"the first, {plan.first[0]}: {json.dumps(plan.first[1], ensure_ascii=False)}")
         return
     try:
-        with open_display(client) as display:
+        with _asking(client, args) as asking, open_display(asking) as display:
             summary = ollama_sync.run_batch(
                 args.input,
                 args.output,
-                servers=client,
-                parallel=None if isinstance(client, ollama_sync.Fleet) else args.parallel,
+                servers=asking,
+                parallel=args.parallel if isinstance(asking, ollama_sync.Client) else None,
                 on_progress=display.show,
                 **given,
             )
@@ -117,6 +124,21 @@ def run_batch(client: Client | Fleet, args: argparse.Namespace) -> None:
         complain(f"stopped; what was done is in {args.output}, and the same command goes on")
         raise
     _report(summary, args)
+
+
+def _asking(client: Client | Fleet, args: argparse.Namespace) -> AbstractContextManager[Any]:
+    """Return who asks: this process, or the workers of a cluster."""
+    if args.dask is None:
+        return nullcontext(client)
+    from ollama_sync import Fleet
+    from ollama_sync.dask import DaskFleet
+
+    with ExitStack() as own:
+        if isinstance(client, Fleet):
+            fleet = client
+        else:
+            fleet = own.enter_context(Fleet([client], parallel=args.parallel or 8))
+        return DaskFleet({state.host: state.places for state in fleet.servers}, args.dask)
 
 
 def _common(args: argparse.Namespace) -> dict[str, Any]:

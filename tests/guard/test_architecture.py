@@ -55,7 +55,8 @@ MAY_IMPORT = {
     "pytest_plugin": f"{PUBLIC}|_client testing",
     "_official": f"{PUBLIC}|errors types tools",
     "otel": f"{PUBLIC}|errors events",
-    "cli": f"{PUBLIC}|errors types tools modelfile testing",
+    "dask": f"{PUBLIC}|errors",
+    "cli": f"{PUBLIC}|errors types tools modelfile testing dask",
     "__main__": "cli",
 }
 
@@ -83,6 +84,7 @@ OWNERS = {
     "rich": "cli",
     "argcomplete": "cli",
     "opentelemetry": "otel",
+    "distributed": "dask",
     "pytest": "pytest_plugin",
 }
 

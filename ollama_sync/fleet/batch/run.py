@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from ollama_sync._client.client import Client
 from ollama_sync._client.outcome import MapProgress, Outcome
@@ -27,7 +27,18 @@ from ollama_sync.fleet.batch.results import Results, answer_line, failure_line, 
 from ollama_sync.fleet.fleet import Fleet
 
 PathLike = str | os.PathLike[str]
-Servers = Client | Fleet | str | Iterable[str | Client] | Mapping[str | Client, int]
+
+
+@runtime_checkable
+class Mapper(Protocol):
+    """Whatever makes many requests as `Client.map` does: a client, a fleet, or the workers of a cluster."""
+
+    @property
+    def map(self) -> Callable[..., Any]:
+        """See `Client.map`; what it returns has `progress`, and ends with its `with` block."""
+
+
+Servers = Mapper | str | Iterable[str | Client] | Mapping[str | Client, int]
 
 
 @dataclass(frozen=True)
@@ -122,7 +133,7 @@ def run_batch(
         output: a path; made where there is no such file. Of embeddings it may end in ".npy": then the answers go to a file beside it,
             which has ".jsonl" behind the name, and when all are there they become a float32 matrix in the order of the input.
         verb: "chat", "generate" or "embed"; by default what a first line of OpenAI's format asks for, else "generate".
-        servers: a `Client` or a `Fleet`, a host, or what `Fleet` takes; None for the server of OLLAMA_HOST.
+        servers: a `Client`, a `Fleet` or a `DaskFleet`, a host, or what `Fleet` takes; None for the server of OLLAMA_HOST.
         parallel: how many calls are open at a time; by default 8, or as `Fleet.map`.
         input_format: "jsonl", "text" or "csv", where the input's name does not say.
         template: of the prompt, with the columns of the file in braces.
@@ -169,10 +180,10 @@ def run_batch(
         with (
             _asking(servers) as asking,
             asking.map(
-                verb,  # type: ignore[call-overload] # any of the three
+                verb,
                 _Sized(records, total - earlier),
                 request=_parameters,
-                parallel=parallel if parallel is not None or isinstance(asking, Fleet) else 8,
+                parallel=8 if parallel is None and isinstance(asking, Client) else parallel,
                 ordered=False,
                 **common,
             ) as outcomes,
@@ -347,13 +358,13 @@ def _opened(path: PathLike) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _asking(servers: Servers | None) -> Iterator[Client | Fleet]:
+def _asking(servers: Servers | None) -> Iterator[Mapper]:
     """Return who asks; what is made here is closed here."""
-    if isinstance(servers, (Client, Fleet)):
-        yield servers
-    elif servers is None or isinstance(servers, str):
+    if servers is None or isinstance(servers, str):
         with Client(servers) as client:
             yield client
+    elif isinstance(servers, Mapper):
+        yield servers
     else:
         with Fleet(servers) as fleet:
             yield fleet

@@ -1,0 +1,389 @@
+"""Many requests over the workers of a Dask cluster. Needs the extra `dask`.
+
+The caller's thread cuts the items into partitions, keeps some of them at the cluster, and hands over outcomes; it owns everything that
+changes. A worker answers a partition by an `Answerer`. When a worker dies, Dask gives what it had to another.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import lru_cache
+from itertools import islice
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from ollama_sync import Answerer, Client, Fleet, MapProgress, Outcome
+from ollama_sync.errors import ConnectError, OllamaError, RequestError
+
+if TYPE_CHECKING:
+    import distributed
+
+__all__ = ["DaskFleet", "DaskOutcomes"]
+
+Verb = Literal["chat", "generate", "embed"]
+Outcomes = list[Outcome[Any, Any]]
+
+# A partition has so many items for each call that a worker may have open, at most: its last calls leave places empty.
+_ROUNDS = 32
+
+# So many partitions are at the cluster for each thread of a worker, so that none waits for the next.
+_AHEAD = 2
+
+# Threads of each worker of a local cluster: one partition begins while another ends.
+_THREADS = 2
+
+# Seconds to wait for a scheduler, and for its first worker.
+_PATIENCE = 30.0
+
+
+class DaskFleet:
+    """Several servers, asked by the workers of a Dask cluster. It goes to `run_batch` as `servers`, and has a `map`.
+
+    The workers need this package, and must reach the servers. All together they keep to the places of each server, unless there are
+    more threads than places. A worker that dies costs what it was at: its partitions are asked anew by others, and after a few deaths of
+    that kind they fail. Whoever makes a local cluster in a program of its own does that below `if __name__ == "__main__":`,
+    for its workers import the program.
+
+    Args:
+        servers: as `Fleet` takes them.
+        cluster: the address of a scheduler, as "tcp://head:8786"; "local:4" for so many processes on this machine; or a
+            `distributed.Client`, which stays open.
+        parallel: how many calls a server may work on at a time, from all workers, where `servers` does not say.
+        client_options: what `Client` takes, for the servers that are given as hosts.
+
+    Raises:
+        RequestError: an argument is wrong. Nothing was started.
+
+    Example:
+        >>> fleet = DaskFleet({"gpu1": 8, "gpu2": 2}, "local:4")     # starts nothing before it is used
+        >>> fleet
+        <DaskFleet http://gpu1:11434, http://gpu2:11434 by local:4>
+    """
+
+    def __init__(
+        self,
+        servers: Mapping[str | Client, int] | Iterable[str | Client],
+        cluster: str | distributed.Client,
+        *,
+        parallel: int = 4,
+        **client_options: Any,
+    ) -> None:
+        if not isinstance(servers, (str, bytes, Client, Mapping)) and isinstance(servers, Iterable):
+            servers = list(servers)
+        self._options = client_options
+        with Fleet(servers, parallel=parallel, **client_options) as fleet:
+            self._hosts = [state.host for state in fleet.servers]
+        pairs = (
+            servers.items()
+            if isinstance(servers, Mapping)
+            else ((one, parallel) for one in servers)
+        )
+        self._places = dict(pairs)
+        self._cluster = cluster
+        self._processes = _processes(cluster)
+        self._open = ExitStack()
+        self._client: distributed.Client | None = None
+
+    def map(
+        self,
+        verb: Verb,
+        items: Iterable[Any],
+        *,
+        request: Callable[[Any], Mapping[str, Any]] | None = None,
+        parallel: int | None = None,
+        ordered: bool = False,
+        **common: Any,
+    ) -> DaskOutcomes:
+        """Make one request for each of many items, by the workers of the cluster.
+
+        As `Fleet.map`, but outcomes come by partitions, so the first ones later. Starts the cluster, or connects with it, and so may block
+        for some seconds.
+
+        Args:
+            verb: "chat", "generate" or "embed".
+            items: pulled as partitions end; each is sent to a worker, and so has to be pickled.
+            request: returns the parameters of the verb for an item, by name; sent to the workers.
+            parallel: how many calls are open at a server at a time, from all workers, in place of the fleet's own numbers.
+            ordered: whether outcomes come in the order of the items, or by partitions as they end.
+            common: parameters of the verb for every item.
+
+        Returns:
+            an iterator of `Outcome`; leaving its `with` block gives up what is open.
+
+        Raises:
+            RequestError: an argument is wrong. Nothing was sent.
+            ConnectError: there is no scheduler, or no worker.
+        """
+
+        def answerer(share: int) -> Answerer:
+            """Return what one of so many threads gets."""
+            places = {
+                server: max(1, (parallel or own) // share) for server, own in self._places.items()
+            }
+            return Answerer(
+                *(places, verb), request=request, ordered=False, client=self._options, **common
+            )
+
+        answerer(1)  # says what is wrong before anything starts
+        places = [parallel or own for own in self._places.values()]
+        return DaskOutcomes(self._connected(), answerer, places, items, ordered=ordered)
+
+    def close(self) -> None:
+        """Leave the cluster; a local one ends. Blocks for some seconds, at most."""
+        self._client = None
+        self._open.close()
+
+    def __enter__(self) -> DaskFleet:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<DaskFleet {', '.join(self._hosts)} by {self._cluster}>"
+
+    def _connected(self) -> distributed.Client:
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
+
+    def _connect(self) -> distributed.Client:
+        try:
+            import distributed
+        except ImportError as error:
+            raise RequestError(
+                "DaskFleet: Dask is not installed: pip install 'ollama_sync[dask]'"
+            ) from error
+        if not isinstance(self._cluster, str):
+            return self._cluster
+        where: Any = self._cluster
+        if self._processes is not None:
+            where = self._open.enter_context(
+                distributed.LocalCluster(
+                    n_workers=self._processes,
+                    threads_per_worker=_THREADS,
+                    dashboard_address=None,
+                )
+            )
+        try:
+            client = self._open.enter_context(distributed.Client(where, timeout=_PATIENCE))
+            client.wait_for_workers(1, timeout=_PATIENCE)
+        except (OSError, TimeoutError) as error:
+            self._open.close()
+            raise ConnectError(
+                f"Dask at {self._cluster}: no scheduler with a worker has answered within {_PATIENCE:.0f} s; "
+                "see that both run, and that the address is the scheduler's"
+            ) from error
+        return client
+
+
+class DaskOutcomes:
+    """Iterator of what becomes of many requests, which `DaskFleet.map` returns. One thread uses it.
+
+    Args:
+        client: of the cluster.
+        answerer: makes what a worker gets, for so many threads that share the places.
+        places: of each server.
+        items: pulled as partitions end.
+        ordered: whether outcomes come in the order of the items.
+
+    Example:
+        >>> fleet = DaskFleet(["gpu1"], "local:2")
+        >>> def main():                       # called below `if __name__ == "__main__":`
+        ...     with fleet, fleet.map("generate", [{"prompt": "Hi"}], model="llama3.2") as outcomes:
+        ...         return [outcome.get().response for outcome in outcomes]
+        >>> DaskOutcomes.__iter__.__name__
+        '__iter__'
+    """
+
+    def __init__(
+        self,
+        client: distributed.Client,
+        answerer: Callable[[int], Answerer],
+        places: list[int],
+        items: Iterable[Any],
+        *,
+        ordered: bool,
+    ) -> None:
+        self._client = client
+        self._answerer = lru_cache(answerer)
+        self._places = places
+        self._total = len(items) if isinstance(items, Sized) else None
+        self._items: Iterator[Any] = iter(items)
+        self._ordered = ordered
+        # In the order of their items: a partition under way, the number of its first item, and its items.
+        self._parts: dict[Any, tuple[int, list[Any]]] = {}
+        self._ready: deque[Outcome[Any, Any]] = deque()
+        self._pulled = 0
+        self._fault: Exception | None = None  # of the items' own iterator
+        self._is_exhausted = False
+        self._began = time.monotonic()
+        self._ended: float | None = None
+        self._done = self._failed = self._tokens = 0
+
+    def __len__(self) -> int:
+        """How many items there are, where they say so."""
+        if self._total is None:
+            raise TypeError("the items of this map do not say how many they are")
+        return self._total
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[Outcome[Any, Any]]:
+        return self
+
+    def __next__(self) -> Outcome[Any, Any]:
+        while not self._ready:
+            self._submit()
+            if not self._parts:
+                break
+            self._collect(self._next_ended())
+        if self._ready:
+            return self._counted(self._ready.popleft())
+        self._ended = self._ended or time.monotonic()
+        fault, self._fault = self._fault, None
+        if fault is not None:
+            raise fault
+        raise StopIteration
+
+    @property
+    def progress(self) -> MapProgress:
+        """How far it has come; what is at the cluster counts as running. Any thread; never blocks."""
+        elapsed = (self._ended or time.monotonic()) - self._began
+        running = self._pulled - self._done
+        return MapProgress(self._done, self._failed, running, self._total, self._tokens, elapsed)
+
+    def close(self) -> None:
+        """Give up what is open: what no worker has begun is dropped, and workers stop at the next answer."""
+        self._is_exhausted = True
+        parts, self._parts = list(self._parts), {}
+        self._ready.clear()
+        if parts:
+            self._client.cancel(parts, force=True)
+
+    def __enter__(self) -> DaskOutcomes:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _submit(self) -> None:
+        """Keep as many partitions at the cluster as its threads need."""
+        threads = max(1, sum(self._client.nthreads().values()))
+        # More threads than places would be more calls than places.
+        share = min(threads, *self._places)
+        most = share * _AHEAD if share == threads else share
+        calls = sum(max(1, places // share) for places in self._places)
+        while len(self._parts) < most and not self._is_exhausted:
+            size = calls * _ROUNDS
+            if self._total is not None:
+                # Smaller ones at the end, so that all workers come to it at the same time.
+                left = self._total - self._pulled
+                size = max(calls, min(size, left // (share * _AHEAD)))
+            items = self._pull(size)
+            if items:
+                part = self._client.submit(_answered, self._answerer(share), items, pure=False)
+                self._parts[part] = (self._pulled, items)
+                self._pulled += len(items)
+
+    def _pull(self, size: int) -> list[Any]:
+        items: list[Any] = []
+        try:
+            items.extend(islice(self._items, size))
+            self._is_exhausted = len(items) < size
+        except Exception as error:  # noqa: BLE001 - the items' own, raised when what is under way has been handed over
+            self._is_exhausted, self._fault = True, error
+        return items
+
+    def _next_ended(self) -> Any:
+        if self._ordered:
+            part = next(iter(self._parts))
+            self._wait([part])
+            return part
+        self._wait(list(self._parts))
+        return next(part for part in self._parts if part.status != "pending")
+
+    def _wait(self, parts: list[Any]) -> None:
+        import distributed
+
+        distributed.wait(parts, return_when="FIRST_COMPLETED")
+
+    def _collect(self, part: Any) -> None:
+        first, items = self._parts.pop(part)
+        if part.status == "finished":
+            outcomes: Outcomes = part.result()
+            for outcome in outcomes:
+                self._ready.append(
+                    replace(outcome, item=items[outcome.index], index=first + outcome.index)
+                )
+        else:
+            error = _lost(part, len(items))
+            for index, item in enumerate(items, first):
+                self._ready.append(Outcome(item, index, None, error, "", 0, time.time(), 0.0))
+        if self._ordered:
+            self._ready = deque(sorted(self._ready, key=lambda outcome: outcome.index))
+
+    def _counted(self, outcome: Outcome[Any, Any]) -> Outcome[Any, Any]:
+        self._done += 1
+        self._failed += not outcome.ok
+        if outcome.reply is not None:
+            reply = outcome.reply
+            self._tokens += reply.get("eval_count") or reply.get("prompt_eval_count") or 0
+        return outcome
+
+
+def _answered(answerer: Answerer, items: list[Any]) -> Outcomes:
+    """Answer a partition, as far as it is still wanted. Runs in a worker."""
+    from distributed.worker import get_worker, thread_state
+
+    tasks, key = get_worker().state.tasks, thread_state.key
+    outcomes = []
+    for outcome in answerer(items):
+        # The items stay where they came from.
+        outcomes.append(replace(outcome, item=None))
+        task = tasks.get(key)
+        if task is None or task.state == "cancelled":
+            break
+    return outcomes
+
+
+def _lost(part: Any, count: int) -> OllamaError:
+    """Return the error of a partition that came to nothing."""
+    cause = part.exception() if part.status == "error" else None
+    what = f"{type(cause).__name__}: {cause}" if cause is not None else part.status
+    error = OllamaError(
+        f"Dask: a partition of {count} requests was lost ({what}); ask these again, and see the logs of the workers"
+    )
+    error.__cause__ = cause
+    return error
+
+
+def _processes(cluster: object) -> int | None:
+    """Return how many workers a local cluster is to have; None where it is another one."""
+    if not isinstance(cluster, str):
+        if cluster is None or not hasattr(cluster, "submit"):
+            raise RequestError(
+                f"DaskFleet(cluster={cluster!r:.80}): an address, 'local:4', or a distributed.Client"
+            )
+        return None
+    kind, _, number = cluster.partition(":")
+    if kind != "local":
+        return None
+    if not number.isdecimal() or int(number) < 1:
+        raise RequestError(f"DaskFleet(cluster={cluster!r}): 'local:4' for four processes")
+    return int(number)
