@@ -118,6 +118,10 @@ def environment() -> Environment:
     )
 
 
+# What the server would take for a host named http.
+_HALF_A_SCHEME = re.compile(r"(https?|unix)(:/|//|:$|/)", re.IGNORECASE)
+
+
 def parse_host(text: str | None) -> Host:
     """Read a host as the Ollama server reads OLLAMA_HOST, and make it one that can be connected to.
 
@@ -147,6 +151,8 @@ def parse_host(text: str | None) -> Host:
     if not given.isprintable():
         raise _refusal(given, "it contains control or other unprintable characters")
     scheme, separator, rest = given.partition("://")
+    if not separator and _HALF_A_SCHEME.match(given):
+        raise _refusal(given, "it begins like a URL whose :// is not whole")
     if not separator:
         return _parse_network("", given, given)
     scheme = scheme.lower()

@@ -16,7 +16,7 @@ from typing import Any, get_origin, get_type_hints
 
 import msgspec
 
-from ollama_sync._schema.json_schema import JSON, schemas_of, type_name
+from ollama_sync._schema.json_schema import JSON, of_json, schemas_of, type_name
 from ollama_sync._schema.tool_schema import for_server, has_members, with_texts
 from ollama_sync.errors import RequestError
 from ollama_sync.types import Tool, unwrap
@@ -110,7 +110,7 @@ def call_tool(function: Any, arguments: Mapping[str, Any] | str | None) -> Any:
         )
     if _is_data(function):
         try:
-            return msgspec.convert(arguments, function, strict=False)
+            return msgspec.convert(arguments, function, strict=False, dec_hook=of_json)
         except (msgspec.ValidationError, TypeError) as error:
             raise RequestError(f"{function.__name__}: {error}") from error
     check_blocks(function)
@@ -345,7 +345,9 @@ def _converted(
             values[key] = arguments[key]
         else:
             try:
-                values[key] = msgspec.convert(arguments[key], hints[key], strict=False)
-            except (msgspec.ValidationError, TypeError) as error:
+                values[key] = msgspec.convert(
+                    arguments[key], hints[key], strict=False, dec_hook=of_json
+                )
+            except (msgspec.ValidationError, TypeError, ValueError) as error:
                 wrong.append(f"{key}: {error}")
     return values, wrong

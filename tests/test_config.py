@@ -596,3 +596,18 @@ def test_importing_it_is_light() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+@pytest.mark.parametrize(
+    "host", ["http:/x", "http//x", "https:/gpu1:80", "HTTP:", "unix:/run/x.sock"]
+)
+def test_half_a_scheme_is_no_host(host: str) -> None:
+    """A slip in "http://" would else be a host named http."""
+    with pytest.raises(RequestError, match="whose :// is not whole"):
+        parse_host(host)
+
+
+@pytest.mark.parametrize("host", ["http", "https.example", "httpd:80", "unix"])
+def test_a_host_may_begin_like_a_scheme(host: str) -> None:
+    """A name is a name."""
+    assert parse_host(host).url

@@ -1252,3 +1252,21 @@ def lambda_of_one(a: int) -> int:
 def lambda_of_none() -> int:
     """Give a number."""
     return 7
+
+
+def test_a_pydantic_model_is_a_type_like_others() -> None:
+    """Alone, in a list and beside None: it is described by its schema, and the function gets an object of it."""
+    pydantic = pytest.importorskip("pydantic")
+    person = pydantic.create_model("Person", name=(str, ...), age=(int, 3))
+
+    def greet(one: person, others: list[person], boss: person | None = None) -> str:  # type: ignore[valid-type] # made just now
+        """Greet."""
+        return f"{one.name} {others[0].age} {boss}"
+
+    greet.__annotations__ = {"one": person, "others": list[person], "boss": person | None}
+    properties = tool_schema(greet).to_dict()["function"]["parameters"]["properties"]
+    assert properties["one"]["properties"]["name"] == {"type": "string"}
+    assert properties["others"]["items"]["required"] == ["name"]
+    assert call_tool(greet, {"one": {"name": "Ada"}, "others": [{"name": "Bob"}]}) == "Ada 3 None"
+    with pytest.raises(RequestError, match=r"(?s)greet: one: .*Field required"):
+        call_tool(greet, {"one": {"nam": "Ada"}, "others": []})

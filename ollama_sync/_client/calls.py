@@ -153,7 +153,8 @@ def reply_of(endpoint: Endpoint[T], answer: bytes, tried: str) -> T:
     try:
         parsed = loads_whole(answer)
     except ValueError as error:
-        raise StreamBroken(f"{tried}: the reply is not JSON: {shown}") from error
+        page = "; is that the address of Ollama?" if answer.lstrip()[:1] == b"<" else ""
+        raise StreamBroken(f"{tried}: the reply is not JSON: {shown}{page}") from error
     if not isinstance(parsed, dict):
         raise StreamBroken(f"{tried}: the reply is not a JSON object: {shown}")
     if said(parsed.get("error")):

@@ -268,6 +268,10 @@ class Hub:
 
     def _start_thread(self) -> native.Lock:
         """Return the lock that is free when the thread has started."""
+        if not native.are_native:
+            raise HubError(
+                f"{self._name}: eventlet or another tool has replaced this process's threads, and it needs one; use gevent instead"
+            )
         if exits.is_exiting():  # nobody would park the thread
             raise HubError(f"{self._name}: the interpreter is exiting; nothing was started")
         ready = self._ready = native.allocate_lock()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from types import BuiltinFunctionType
 from typing import Any, Protocol, cast
 
 import greenlet
@@ -34,6 +35,9 @@ start_new_thread = cast(
     "Callable[[Callable[..., object], tuple[object, ...]], int]",
     get_original("_thread", "start_new_thread"),
 )
+are_native = isinstance(start_new_thread, BuiltinFunctionType)
+"""Whether these are the interpreter's own. Another tool than gevent may have replaced them before gevent looked."""
+
 get_ident = cast("Callable[[], int]", get_original("_thread", "get_ident"))
 thread_local = cast("Callable[[], Any]", get_original("_thread", "_local"))
 sleep = cast("Callable[[float], None]", get_original("time", "sleep"))

@@ -36,7 +36,9 @@ def schemas_of(hints: Mapping[str, Any], what: str) -> tuple[JSON, JSON]:
         RequestError: one of them has no JSON schema.
     """
     try:
-        schemas, definitions = msgspec.json.schema_components(list(hints.values()))
+        schemas, definitions = msgspec.json.schema_components(
+            list(hints.values()), schema_hook=_pydantic_schema
+        )
     except (TypeError, ValueError, NameError, RecursionError) as error:
         raise RequestError(_refusal(hints, what, error)) from error
     return dict(zip(hints, schemas, strict=True)), definitions
@@ -51,13 +53,39 @@ def _refusal(hints: Mapping[str, Any], what: str, error: Exception) -> str:
     where = f"{what}: {culprit}: {type_name(hints[culprit])}" if culprit else what
     return (
         f"{where} has no JSON schema ({text}); accepted are plain types (str, int, list[int], Literal, "
-        f"int | None, …), enums, dataclasses, TypedDicts and msgspec Structs"
+        f"int | None, …), enums, dataclasses, TypedDicts, msgspec Structs and pydantic models"
     )
+
+
+def is_pydantic(kind: Any) -> bool:
+    """Whether a type is a pydantic model, or has what makes it one here."""
+    return isinstance(kind, type) and callable(getattr(kind, "model_json_schema", None))
+
+
+def of_json(kind: Any, value: Any) -> Any:
+    """Return a value as an object of a type that msgspec does not know: a pydantic model. For `msgspec.convert`.
+
+    Raises:
+        TypeError: the type is none, and the value is not of it.
+        ValueError: the value does not fit.
+    """
+    if is_pydantic(kind):
+        return kind.model_validate(value)
+    if isinstance(value, kind):
+        return value
+    raise TypeError(f"Expected `{type_name(kind)}`, got `{type(value).__name__}`")
+
+
+def _pydantic_schema(kind: Any) -> JSON:
+    if not is_pydantic(kind):
+        raise NotImplementedError
+    # Whole: its references are to definitions of its own.
+    return inline(kind.model_json_schema())
 
 
 def _has_schema(hint: Any) -> bool:
     try:
-        msgspec.json.schema(hint)
+        msgspec.json.schema(hint, schema_hook=_pydantic_schema)
     except (TypeError, ValueError, NameError, RecursionError):
         return False
     return True

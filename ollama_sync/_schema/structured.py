@@ -11,7 +11,14 @@ from typing import Any
 
 import msgspec
 
-from ollama_sync._schema.json_schema import JSON, inline, schemas_of, type_name
+from ollama_sync._schema.json_schema import (
+    JSON,
+    inline,
+    is_pydantic,
+    of_json,
+    schemas_of,
+    type_name,
+)
 from ollama_sync.errors import FormatError, RequestError
 
 
@@ -29,7 +36,7 @@ def schema_for(kind: Any) -> JSON:
         >>> schema_for(list[int])
         {'type': 'array', 'items': {'type': 'integer'}}
     """
-    if _is_pydantic(kind):
+    if is_pydantic(kind):
         return inline(kind.model_json_schema())
     if kind is None or isinstance(kind, (str, bytes, int, float, list, tuple, dict)):
         raise RequestError(f"format={kind!r}: a type is needed, as list[int] or a dataclass")
@@ -52,18 +59,14 @@ def parse(text: str, kind: Any) -> Any:
         (1, 2)
     """
     try:
-        if _is_pydantic(kind):
+        if is_pydantic(kind):
             return kind.model_validate_json(text)
-        return msgspec.json.decode(text, type=kind)
+        return msgspec.json.decode(text, type=kind, dec_hook=of_json)
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
         # ValueError: pydantic's, or a lone surrogate in the text. RecursionError: it nests too deep.
         name = type_name(kind)
         message = f"the reply does not fit {name}: {error}; its text is in .text"
         raise FormatError(message, text=text, kind=name) from error
-
-
-def _is_pydantic(kind: Any) -> bool:
-    return isinstance(kind, type) and callable(getattr(kind, "model_json_schema", None))
 
 
 # A run of what may stand in a string and can no longer change: a high surrogate only when what follows is known, since

@@ -11,19 +11,37 @@ import http.client
 import os
 import socket as native_socket
 import ssl
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gevent.monkey
 import gevent.socket
 import gevent.ssl
+import urllib3.connection
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from ollama_sync._process import Process, this_process
 from ollama_sync._transport.connect import connect
 from ollama_sync._transport.response import GreenResponse, hang_up
 from ollama_sync._transport.wire import PlainSocket, TlsSocket, current_progress
+
+if TYPE_CHECKING:
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+else:
+
+    def _own_class(module: str, name: str, base: type) -> type:
+        """Return the class of that name which derives from `base`, also where a cassette or a mock stands in its place just now.
+
+        Else what is derived from it here would be derived from that, for the rest of the process.
+        """
+        for cls in type.__subclasses__(base):
+            if (cls.__module__, cls.__name__) == (module, name):
+                return cls
+        raise ImportError(f"{module}.{name} is not there; this needs urllib3 2")
+
+    _plain = _own_class("http.client", "HTTPConnection", object)
+    HTTPConnection = _own_class(urllib3.connection.__name__, "HTTPConnection", _plain)
+    HTTPSConnection = _own_class(urllib3.connection.__name__, "HTTPSConnection", HTTPConnection)
 
 # Bytes of a body that are copied behind their head, so that both go by one system call.
 _MOST_JOINED = 65536

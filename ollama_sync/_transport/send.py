@@ -234,6 +234,10 @@ def _hint(status: int, text: str, tried: str) -> str | None:
     return None
 
 
+# What OpenSSL says of an answer that is no TLS.
+_NO_TLS_AT_ALL = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE")
+
+
 @contextmanager
 def _no_connection(tried: str) -> Iterator[None]:
     """Map what can go wrong until the headers of the reply have come."""
@@ -243,10 +247,15 @@ def _no_connection(tried: str) -> Iterator[None]:
         raise
     except requests.exceptions.SSLError as error:
         root = _root(error)
+        if any(name in str(root) for name in _NO_TLS_AT_ALL):
+            advice = "the server seems to speak plain http there; give its host as http://..."
+        else:
+            advice = "give a private authority's certificate as verify='path'"
+        raise ConnectError(f"{tried}: no TLS connection: {_text(root)}; {advice}") from root
+    except requests.exceptions.InvalidSchema as error:
         raise ConnectError(
-            f"{tried}: no TLS connection: {_text(root)}; "
-            "give a private authority's certificate as verify='path'"
-        ) from root
+            f"{tried}: {error}; proxy='' leaves out what the environment says"
+        ) from error
     except requests.exceptions.ProxyError as error:
         root = _root(error)
         raise ConnectError(f"{tried}: the proxy did not connect: {_text(root)}") from root

@@ -26,6 +26,7 @@ from ollama_sync._config import Host, check_headers
 from ollama_sync._process import this_process
 from ollama_sync._transport.adapter import GreenAdapter
 from ollama_sync._transport.blobs import Blob
+from ollama_sync._transport.bypassed import refuse_bypassed
 from ollama_sync._transport.green import make_tls_context
 from ollama_sync._transport.send import Reply, send_request
 from ollama_sync._transport.upload import Upload
@@ -113,6 +114,7 @@ class Transport:
 
         Raises:
             RequestError: it cannot be made into a request.
+            UsageError: a tool is active that means to catch it and cannot.
         """
         data: Any = Upload(body.path, body.size) if isinstance(body, Blob) and body.size else body
         if isinstance(data, Blob):  # an empty file: requests would send it without a length
@@ -122,6 +124,7 @@ class Transport:
             request.prepare_body(data, None)
         except (RequestException, ValueError) as error:
             raise RequestError(f"{method} {path} cannot be sent: {error}") from error
+        refuse_bypassed(f"{method} {path}", method, str(request.url))
         return request
 
     def describe(self, request: requests.PreparedRequest) -> str:

@@ -34,7 +34,7 @@ def dumps(value: object) -> bytes:
     r"""Return `value` as JSON in UTF-8.
 
     Raises:
-        TypeError, ValueError, OverflowError: something in `value` has no JSON form: bytes, sets, NaN, a lone surrogate.
+        TypeError, ValueError, OverflowError: something in `value` has no JSON form: bytes, sets, NaN.
 
     Example:
         >>> dumps({"a": "é/"})
@@ -45,8 +45,8 @@ def dumps(value: object) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        # Halves of a character that a gateway has cut apart are joined; a half without the other stays an error.
-        return text.encode("utf-16", "surrogatepass").decode("utf-16").encode()
+        # Halves of a character that a gateway has cut apart are joined; a half without the other is no character, and said to be none.
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def loads(body: bytes) -> Any:

@@ -6,8 +6,11 @@ than the lists and objects that it builds.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 __all__ = ["accumulate_chat", "accumulate_generate", "accumulate_last"]
 
@@ -62,9 +65,16 @@ def _fold(
     for name in joined:
         if name in reply:
             texts = (part.get(name) for part in parts)
-            reply[name] = "".join([text for text in texts if isinstance(text, str)])
+            reply[name] = _whole("".join([text for text in texts if isinstance(text, str)]))
     for name in collected:
         if name in reply:
             lists = (part.get(name) for part in parts)
             reply[name] = [item for found in lists if isinstance(found, list) for item in found]
     return reply
+
+
+def _whole(text: str) -> str:
+    """Return a text whose characters are whole, where both halves of one came in two parts."""
+    if text.isascii() or not _HALF.search(text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from ollama_sync import Client, Image, Message, Options, RequestError, Tool
 from ollama_sync._client import arguments
-from ollama_sync.testing import MockOllama
+from ollama_sync.testing import MockOllama, reply
 
 HI = {"role": "user", "content": "hi"}
 HELLO = base64.b64encode(b"hello").decode()
@@ -79,10 +79,16 @@ def test_think_is_a_truth_value_or_any_level(value: bool | str | None) -> None:
     assert arguments.think(value) is value
 
 
-@pytest.mark.parametrize("value", [None, 0, -1, 1.5, 300, "5m", "-1", "soon"])
+@pytest.mark.parametrize("value", [None, 0, -1, 1.5, 300, "5m", "-1m", "soon", "inf", "nan"])
 def test_keep_alive_is_seconds_or_a_duration(value: float | str | None) -> None:
     """Numbers stay numbers: the server reads them as seconds, and a str as a duration."""
     assert arguments.keep_alive(value) is value
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("-1", -1), ("300", 300), ("1.5", 1.5)])
+def test_a_keep_alive_that_is_a_number_in_a_text_is_seconds(value: str, seconds: float) -> None:
+    """As an environment or a form has it; the server would refuse a text without a unit."""
+    assert arguments.keep_alive(value) == seconds
 
 
 @pytest.mark.parametrize(
@@ -396,7 +402,8 @@ def test_a_wrong_tool_is_named_by_its_number(server: MockOllama, client: Client,
         "aGk=x",
         "é",
         "\ud800",
-        "data:image/png;base64,aGk=",
+        "data:image/png;base64,%%",
+        "data:image/png,aGk=",
         "no/such/file.png",
         "aGk= ",
     ],
@@ -404,7 +411,24 @@ def test_a_wrong_tool_is_named_by_its_number(server: MockOllama, client: Client,
 def test_a_str_that_is_no_base64_is_refused(server: MockOllama, client: Client, image: str) -> None:
     """The message says how to name a file."""
     error = _refused(server, lambda: client.generate("m", "hi", images=[HELLO, image]))
-    assert error.startswith(f"images[1]={image!r}: a str must be base64; wrap the name of a file")
+    shown = image.rpartition("base64,")[2]
+    assert error.startswith(f"images[1]={shown!r}: a str must be base64; wrap the name of a file")
+
+
+def test_a_data_url_is_its_data(server: MockOllama, client: Client) -> None:
+    """A browser writes a file into a text in this way."""
+    client.generate("m", "hi", images=["data:image/png;base64,aGk="])
+    assert server.requests[-1].json["images"] == ["aGk="]
+
+
+def test_a_name_that_is_nearly_known_is_warned_of(client: Client) -> None:
+    """Of options and of members of a message; the warning points at the caller, and a name that is near to none passes."""
+    with pytest.warns(UserWarning, match="did you mean 'temperature'") as caught:
+        client.chat("m", [HI], options={"temprature": 1})
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match=r"messages\[0\]: 'contnet' is not known"):
+        client.chat("m", [{"role": "user", "contnet": "x"}])
+    client.chat("m", [{"role": "user", "content": "x", "brand_new": 1}], options={"brand_new": 1})
 
 
 @pytest.mark.parametrize("name", ["abcd", "deep/abcd", "a.png"])
@@ -441,7 +465,9 @@ def test_what_is_no_image_is_refused(server: MockOllama, client: Client, image: 
     """One of a list is named by its number."""
     error = _refused(server, lambda: client.generate("m", "hi", images=[image]))
     assert error.startswith("images[0]=")
-    assert error.endswith(": a Path, bytes, a binary file, a PIL image, or a str in base64")
+    assert error.endswith(
+        ": a Path, bytes, a binary file, a PIL image, or a str in base64 or a data: URL"
+    )
 
 
 # Names of options that the server has forgotten: it ignores them, whatever their value.
@@ -494,8 +520,6 @@ NO_JSON = {
     "set": {1},
     "bytes": b"x",
     "object": object(),
-    "surrogate": "\ud800",
-    "surrogate as a key": {"\ud800": 1},
     "deep inside": [[{"a": math.nan}]],
 }
 
@@ -525,13 +549,14 @@ def test_what_has_no_json_form_is_refused(
 @pytest.mark.parametrize(
     "name", ["model", "prompt", "suffix", "system", "template", "think", "keep_alive"]
 )
-def test_a_lone_surrogate_is_refused_in_every_text(
+def test_half_a_character_is_sent_as_no_character(
     server: MockOllama, client: Client, name: str
 ) -> None:
-    """Half of a surrogate pair, as `os.fsdecode` makes them, cannot be encoded."""
+    """A model may have said it, and what it said can be sent back; UTF-8 has no form for it but U+FFFD."""
+    server.on("POST", "/api/generate", [reply({"response": "", "done": True})])
     arguments: dict[str, Any] = {"model": "m", name: "a\ud800b"}
-    error = _refused(server, lambda: client.generate(**arguments))
-    assert error.startswith(f"{name}=, or something in it, has no JSON form: ")
+    client.generate(**arguments)
+    assert server.requests[-1].json[name] == "a\ufffdb"
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

@@ -138,3 +138,9 @@ def test_last_part_of_progress() -> None:
     assert accumulate_last([{"status": "a", "digest": "d"}, {"status": "success"}]) == {
         "status": "success"
     }
+
+
+def test_halves_of_a_character_in_two_parts_are_joined() -> None:
+    """A gateway may cut an emoji between two parts; a half that stays alone stays as it came."""
+    parts = [{"message": {"content": text}} for text in ("hi \ud83d", "\ude00!", "\ud83d")]
+    assert accumulate_chat(parts)["message"]["content"] == "hi \U0001f600!\ud83d"

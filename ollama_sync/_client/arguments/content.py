@@ -8,16 +8,23 @@ from __future__ import annotations
 import base64
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ollama_sync._client.arguments.near import warn_of_near
 from ollama_sync._client.arguments.values import JSON, short, to_plain
 from ollama_sync.errors import RequestError
-from ollama_sync.types import Image
+from ollama_sync.types import Image, Message
 
 # Characters; no file system takes a longer path.
 _LONGEST_NAME = 4096
+
+_MESSAGE_NAMES = frozenset(Message.__annotations__)
+
+# How a browser writes a file into a text.
+_DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 
 _BYTES = (bytes, bytearray, memoryview)
 
@@ -42,6 +49,7 @@ def _message(number: int, given: object) -> JSON:
     plain = to_plain(where, given)
     if not isinstance(plain, dict):
         raise RequestError(f"{where}={short(given)}: a dict or a Message")
+    warn_of_near(where, plain, _MESSAGE_NAMES)
     message = {name: value for name, value in plain.items() if value is not None}
     if not isinstance(message.get("role"), str):
         raise RequestError(
@@ -78,13 +86,14 @@ def _image(where: str, given: object) -> str:
         # By way of bytes: a memoryview may have gaps.
         return base64.b64encode(bytes(value)).decode("ascii")
     if isinstance(value, str):
-        return _base64(where, value)
+        url = _DATA_URL.match(value)
+        return _base64(where, value[url.end() :] if url else value)
     if callable(getattr(value, "read", None)):
         return _image(where, _content_of(where, value))
     if callable(getattr(value, "save", None)) and hasattr(value, "format"):
         return _image(where, _encoded(where, value))
     raise RequestError(
-        f"{where}={short(value)}: a Path, bytes, a binary file, a PIL image, or a str in base64"
+        f"{where}={short(value)}: a Path, bytes, a binary file, a PIL image, or a str in base64 or a data: URL"
     )
 
 

@@ -5,14 +5,18 @@ Pure; runs on the caller's thread.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard, get_origin
 
+from ollama_sync._client.arguments.near import warn_of_near
 from ollama_sync._wire import dumps
 from ollama_sync.errors import RequestError
-from ollama_sync.types import View, unwrap
+from ollama_sync.types import Options, View, unwrap
 
 JSON = dict[str, Any]
+
+_OPTION_NAMES = frozenset(Options.__annotations__)
 
 _NUMBER_OPTIONS = frozenset(
     {
@@ -226,6 +230,7 @@ def options(given: object, argument: str = "options") -> JSON | None:
     plain = to_plain(argument, given)
     if not isinstance(plain, dict):
         raise RequestError(f"{argument}={short(given)}: a dict or Options")
+    warn_of_near(argument, plain, _OPTION_NAMES)
     for name, value in plain.items():
         accepted = _accepted(name, value)
         if accepted is not None:
@@ -315,7 +320,14 @@ def keep_alive(given: object) -> float | str | None:
     Raises:
         RequestError: it is neither a number nor a str.
     """
-    if given is None or (isinstance(given, (int, float, str)) and not isinstance(given, bool)):
+    if isinstance(given, str):
+        try:
+            seconds = float(given)
+        except ValueError:
+            return given
+        # As an environment or a form has them: in a text the server wants a unit.
+        return seconds if math.isfinite(seconds) else given
+    if given is None or (isinstance(given, (int, float)) and not isinstance(given, bool)):
         return given
     raise RequestError(
         f"keep_alive={short(given)}: seconds, or a duration as '5m'; -1 for ever, 0 to unload"
