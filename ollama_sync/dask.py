@@ -6,6 +6,7 @@ changes. A worker answers a partition by an `Answerer`. When a worker dies, Dask
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
@@ -35,6 +36,9 @@ _AHEAD = 2
 
 # Threads of each worker of a local cluster: one partition begins while another ends.
 _THREADS = 2
+
+# Ctrl-C comes to every process of a terminal; who started the workers ends them.
+_LEAVE_CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
 
 # Seconds to wait for a scheduler, and for its first worker.
 _PATIENCE = 30.0
@@ -172,6 +176,9 @@ class DaskFleet:
                     n_workers=self._processes,
                     threads_per_worker=_THREADS,
                     dashboard_address=None,
+                    silence_logs=logging.ERROR,
+                    # Nanny: for each worker.
+                    preload=[_LEAVE_CTRL_C],
                 )
             )
         try:
@@ -249,7 +256,7 @@ class DaskOutcomes:
                 break
             self._collect(self._next_ended())
         if self._ready:
-            return self._counted(self._ready.popleft())
+            return self._ready.popleft()
         self._ended = self._ended or time.monotonic()
         fault, self._fault = self._fault, None
         if fault is not None:
@@ -324,27 +331,29 @@ class DaskOutcomes:
         distributed.wait(parts, return_when="FIRST_COMPLETED")
 
     def _collect(self, part: Any) -> None:
+        """Make outcomes of a partition that has ended."""
         first, items = self._parts.pop(part)
         if part.status == "finished":
-            outcomes: Outcomes = part.result()
-            for outcome in outcomes:
-                self._ready.append(
-                    replace(outcome, item=items[outcome.index], index=first + outcome.index)
-                )
+            made = [
+                replace(outcome, item=items[outcome.index], index=first + outcome.index)
+                for outcome in part.result()
+            ]
         else:
             error = _lost(part, len(items))
-            for index, item in enumerate(items, first):
-                self._ready.append(Outcome(item, index, None, error, "", 0, time.time(), 0.0))
-        if self._ordered:
-            self._ready = deque(sorted(self._ready, key=lambda outcome: outcome.index))
+            made = [
+                Outcome(item, index, None, error, "", 0, time.time(), 0.0)
+                for index, item in enumerate(items, first)
+            ]
+        for outcome in made:
+            self._count(outcome)
+        self._ready.extend(sorted(made, key=lambda one: one.index) if self._ordered else made)
 
-    def _counted(self, outcome: Outcome[Any, Any]) -> Outcome[Any, Any]:
+    def _count(self, outcome: Outcome[Any, Any]) -> None:
         self._done += 1
         self._failed += not outcome.ok
         if outcome.reply is not None:
             reply = outcome.reply
             self._tokens += reply.get("eval_count") or reply.get("prompt_eval_count") or 0
-        return outcome
 
 
 def _answered(answerer: Answerer, items: list[Any]) -> Outcomes:

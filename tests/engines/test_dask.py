@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,43 @@ def test_a_worker_that_is_killed_loses_no_answer(
     assert set(pair.asked) == set(prompts)
     # Those of the partitions that its two threads were at.
     assert 0 < again < 300
+
+
+def test_ctrl_c_ends_the_command(environ: dict[str, str], pair: Any, tmp_path: Path) -> None:
+    """It comes to the workers, too, as at a terminal: nobody complains, what was done is in the file, and the rest comes later."""
+    prompts = write_rows(tmp_path / "in.jsonl", 1000)
+    for server in pair.servers:
+        server.on("POST", "/api/generate", _in_three_milliseconds)
+    out = tmp_path / "out.jsonl"
+    words = ["batch", "in.jsonl", "-o", "out.jsonl", "--model", "m", "--dask", "local:2"]
+    hosts = [word for url in pair.urls for word in ("--host", url)]
+    command = [sys.executable, "-m", "ollama_sync", *words, *hosts]
+    running = subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env=environ,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with running, ended(running):
+        deadline = time.monotonic() + 40
+        while not out.exists() or out.read_text().count("\n") < 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.killpg(running.pid, signal.SIGINT)
+        _, complaints = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert "stopped; what was done is in out.jsonl" in complaints
+    assert "Traceback" not in complaints
+    assert "WARNING" not in complaints
+    done = answers(out)
+    assert 200 <= len(done) < 1000
+    again = subprocess.run(command, cwd=tmp_path, env=environ, timeout=50, check=False)
+    assert again.returncode == 0
+    assert answers(out) == {prompt: prompt.upper() for prompt in prompts}
+    # Of what workers were at when they were stopped, not of what is in the file.
+    assert all(pair.asked[prompt] == 1 for prompt in done)
 
 
 def _in_three_milliseconds(request: Request) -> Any:
