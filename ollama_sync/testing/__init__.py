@@ -23,6 +23,7 @@ from ollama_sync.testing._answer import answer
 from ollama_sync.testing._answer_file import answers_from
 from ollama_sync.testing._clock import FakeClock
 from ollama_sync.testing._connection import ClientGone, Connection
+from ollama_sync.testing._expected import NotAsExpected
 from ollama_sync.testing._gate import Gate
 from ollama_sync.testing._playback import NotRecorded, playback
 from ollama_sync.testing._record import record
@@ -67,6 +68,7 @@ __all__ = [
     "Handler",
     "Headers",
     "MockOllama",
+    "NotAsExpected",
     "NotRecorded",
     "Request",
     "Script",

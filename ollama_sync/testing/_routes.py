@@ -21,6 +21,11 @@ VERSION = "0.33.0"
 Route = Callable[[Library, Request], Script]
 
 
+def is_open(path: str) -> bool:
+    """Tell whether a path holds a name: of a blob, or of a key."""
+    return path.startswith((_blobs.PREFIX, _KEYS))
+
+
 def _root(_: Library, __: Request) -> Script:
     return [reply("Ollama is running")]
 
@@ -57,6 +62,12 @@ _TELLING = {
     "/api/push": _transfers.push,
     "/api/create": _transfers.create,
 }
+
+
+PATHS = frozenset({*_ROUTES, *_TELLING, "/api/chat", "/api/generate"})
+"""Every path of Ollama's that holds no name."""
+
+_KEYS = "/api/user/keys/"
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,6 @@ class Routes:
             return {"POST": lambda library, request: telling(library, request, delay)}
         if path.startswith(_blobs.PREFIX):
             return _UPLOADS
-        if path.startswith("/api/user/keys/"):
+        if path.startswith(_KEYS):
             return {"DELETE": _cloud.sign_out}
         return _ROUTES.get(path)

@@ -4,16 +4,15 @@ The public methods run on any thread or greenlet, patched or not; what answers r
 thread and may not block it. Who owns what:
 
     hub thread writes      _received, _errors, _disconnects, _changed, _http
-    the test writes        _routes, _queues (the hub takes scripts out), _own (the hub changes its library), _hub
+    the test writes        _scripts (the hub takes scripts out, and changes the library), _hub
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections import deque
-from collections.abc import Iterable
-from types import TracebackType
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import gevent
 import gevent.ssl
@@ -21,6 +20,7 @@ from gevent.event import Event
 
 from ollama_sync._hub import Hub
 from ollama_sync.errors import UsageError
+from ollama_sync.testing import _expected
 from ollama_sync.testing._connection import ClientGone, Connection
 from ollama_sync.testing._fake import Failures, FakeModel
 from ollama_sync.testing._http import HttpServer, listen
@@ -28,6 +28,7 @@ from ollama_sync.testing._library import Library
 from ollama_sync.testing._request import Request
 from ollama_sync.testing._routes import Routes
 from ollama_sync.testing._script import reply
+from ollama_sync.testing._scripts import Scripts
 from ollama_sync.testing._steps import Handler, Script
 
 
@@ -48,6 +49,8 @@ class MockOllama:
         load: seconds that it takes to load a model that is not in memory.
         fail: the share of the requests for an answer or an embedding that fail, from 0 to 1: evenly spread, and in turn by
             status 503, by a connection that is cut off, and by an error in the middle of the answer.
+        strict: whether these are faults: a script that was never asked for, or whose path Ollama does not have; a request to such
+            a path; and, once there is a script, a request for an answer or an embedding for which nothing was said.
         host: address to listen on.
         port: TCP port; 0 takes a free one, see `port` and `url` after the start.
         unix: path of a Unix socket to listen on, instead of TCP. It is removed at the end.
@@ -70,6 +73,7 @@ class MockOllama:
         models: Iterable[str] | None = None,
         load: float = 0.0,
         fail: float = 0.0,
+        strict: bool = False,
         host: str = "127.0.0.1",
         port: int = 0,
         unix: str | os.PathLike[str] | None = None,
@@ -79,7 +83,7 @@ class MockOllama:
         self._fake = FakeModel(chunks, delay, text, load)
         self._fail = fail
         self._models = None if models is None else tuple(models)
-        self._own = self._routes_of_its_own()
+        self._scripts = Scripts(self._routes_of_its_own(), strict=strict)
         self._host = host
         self._port = port
         self._unix = None if unix is None else os.fspath(unix)
@@ -90,8 +94,6 @@ class MockOllama:
         self._errors: list[BaseException] = []
         self._disconnects = 0
         self._changed = Event()  # set, and replaced, when `_disconnects` grows or the server stops
-        self._routes: dict[tuple[str, str], Handler] = {}
-        self._queues: dict[str, deque[Script]] = {}
 
     def __repr__(self) -> str:
         state = self.url if self._hub is not None else "stopped"
@@ -137,8 +139,59 @@ class MockOllama:
 
     @property
     def errors(self) -> tuple[BaseException, ...]:
-        """What handlers and steps have raised, in order; `stop` raises the first."""
+        """What handlers and steps have raised, in order; `check` and `stop` raise the first."""
         return tuple(self._errors)
+
+    def check(self) -> None:
+        """Raise what has gone wrong so far, once. The end of the `with` block does it as well, unless the block raised.
+
+        Raises:
+            NotAsExpected: in strict mode, what was asked is not what the test has said.
+            BaseException: the first error that a handler or a step has raised.
+        """
+        __tracebackhide__ = True
+        self._raise_first_error()
+        complaint = self._scripts.complaint(self._received)
+        if complaint is not None:
+            raise _expected.NotAsExpected(complaint)
+
+    def assert_asked(
+        self,
+        path: str = "/api/chat",
+        *,
+        times: int | None = None,
+        headers: Mapping[str, Any] | None = None,
+        **body: Any,
+    ) -> Request:
+        """Fail unless a request like this has come, and say how the nearest one differs.
+
+        Args:
+            path: where it was asked.
+            times: how many there are; None for any number above 0.
+            headers: what they must be; others may be there.
+            body: members of the JSON body, as `messages=[…]` or `options={…}`; others may be there. What compares as equal fits,
+                also `unittest.mock.ANY`.
+
+        Returns:
+            The last of them.
+
+        Raises:
+            NotAsExpected: there is none, or there are more or fewer than `times`.
+
+        Example:
+            >>> from ollama_sync import Client
+            >>> with MockOllama(chunks=3, delay=0) as server, Client(server.url) as client:
+            ...     reply = client.chat("llama3.2", [{"role": "user", "content": "Hi"}], options={"seed": 1})
+            ...     request = server.assert_asked(messages=[{"role": "user", "content": "Hi"}])
+            ...     try:
+            ...         server.assert_asked(options={"seed": 2}, stream=False)
+            ...     except AssertionError as error:
+            ...         print(error)
+            POST /api/chat was not asked in this way:
+              body.options.seed: expected 2, asked 1
+        """
+        __tracebackhide__ = True
+        return _expected.assert_asked(self._received, path, times, headers or {}, body)
 
     def wait_disconnect(self, n: int = 1, timeout: float = 5.0) -> None:
         """Wait until the client has cut `n` requests or replies. Blocks the caller's thread, or only its greenlet.
@@ -159,6 +212,15 @@ class MockOllama:
 
     # What it says.
 
+    @property
+    def strict(self) -> bool:
+        """Whether what the test has not said is a fault; see above. May be set at any time."""
+        return self._scripts.strict
+
+    @strict.setter
+    def strict(self, value: bool) -> None:
+        self._scripts.strict = value
+
     def on(self, method: str, path: str, handler: Handler) -> None:
         """Answer every request of that method and path by `handler`.
 
@@ -168,20 +230,26 @@ class MockOllama:
             handler: a script, or a function that takes the `Request` and returns one. The function runs on the server's thread:
                 it may wait by gates and by gevent, and may not block.
         """
-        self._routes[method, path] = handler
+        self._scripts.on(method, path, handler)
 
     def script(self, steps: Script, path: str = "/api/chat") -> None:
-        """Answer the next request to `path` by these steps, once. Scripts for one path are used up in order."""
-        self._queues.setdefault(path, deque()).append(steps)
+        """Answer the next request to `path` by these steps, once. Scripts for one path are used up in order.
+
+        Raises:
+            UsageError: the server is strict, and Ollama has no such path.
+        """
+        self._scripts.add(steps, path)
+
+    def usual(self, request: Request) -> Script:
+        """Return what the server answers by itself: a handler for `on`, or what a handler of yours may fall back on."""
+        return self._scripts.own.answer(request)
 
     def reset(self) -> None:
         """Forget routes, scripts, requests, errors, the count of disconnects, and what was done to models.
 
         The replies that run go on.
         """
-        self._own = self._routes_of_its_own()
-        self._routes.clear()
-        self._queues.clear()
+        self._scripts.reset(self._routes_of_its_own())
         self._received.clear()
         self._errors.clear()
         self._disconnects = 0
@@ -218,10 +286,7 @@ class MockOllama:
                 hub.call(self._shut)
             finally:
                 hub.stop()
-        if self._errors:
-            error = self._errors[0]
-            self._errors.clear()
-            raise error
+        self._raise_first_error()
 
     def serve_forever(self) -> None:
         """Serve until another thread calls `stop`, or Ctrl-C interrupts this one. Starts the server if need be.
@@ -241,13 +306,17 @@ class MockOllama:
     def __enter__(self) -> MockOllama:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.stop()
+        if kind is None:
+            self.check()
+
+    def _raise_first_error(self) -> None:
+        __tracebackhide__ = True
+        if self._errors:
+            error = self._errors[0]
+            self._errors.clear()
+            raise error
 
     def _routes_of_its_own(self) -> Routes:
         return Routes(self._fake, Library(self._models), Failures(self._fail))
@@ -266,7 +335,7 @@ class MockOllama:
             self._count_disconnect,
             hub.call_soon,
             tls,
-            needs_body=self._needs_body,
+            needs_body=self._scripts.needs_body,
         )
         http.start()
         return http
@@ -301,7 +370,7 @@ class MockOllama:
 
     def _act(self, connection: Connection) -> None:
         try:
-            for step in self._script_for(connection.request):
+            for step in self._scripts.answer(connection.request):
                 step.run(connection)
             connection.flush()
         except gevent.GreenletExit:
@@ -311,29 +380,6 @@ class MockOllama:
             if not connection.is_begun:
                 said = {"error": f"the mock's script failed: {error!r}"}
                 reply(said, 500, {"Connection": "close"}).run(connection)
-
-    def _needs_body(self, request: Request) -> bool:
-        """Tell whether to read a body before answering: scripts and routes of the test always get it."""
-        is_ours = not self._queues.get(request.path) and self._route(request) == self._own.answer
-        return not (is_ours and self._own.needs_no_body(request))
-
-    def _script_for(self, request: Request) -> Script:
-        try:
-            return self._queues[request.path].popleft()
-        except (KeyError, IndexError):
-            pass  # no script waits for this path
-        handler = self._route(request)
-        return handler(request) if callable(handler) else handler
-
-    def _route(self, request: Request) -> Handler:
-        handler = self._routes.get((request.method, request.path))
-        if handler is not None:
-            return handler
-        for (method, path), handler in list(self._routes.items()):
-            prefix, star, _ = path.partition("*")
-            if star and method == request.method and request.path.startswith(prefix):
-                return handler
-        return self._own.answer
 
     def _count_disconnect(self) -> None:
         self._disconnects += 1

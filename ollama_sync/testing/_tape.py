@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from ollama_sync.errors import UsageError
+from ollama_sync.testing._compare import differences
 from ollama_sync.testing._request import Request
 
 _HIDDEN = "(not recorded)"
@@ -56,7 +56,7 @@ class Asked:
 
     def differences(self, other: Asked) -> list[str]:
         """Say where `other` has another body."""
-        return list(_differences("body", self.body, other.body))
+        return list(differences("body", self.body, other.body, "recorded", "now"))
 
 
 @dataclass
@@ -179,25 +179,3 @@ def _without_secrets(value: Any, name: str = "") -> Any:
 def _kept(name: str, value: Any) -> Any:
     bare = name.lower().replace("_", "").replace("-", "")
     return _HIDDEN if isinstance(value, str) and bare in _SECRETS else value
-
-
-def _differences(where: str, recorded: Any, asked: Any) -> Iterator[str]:
-    """Say, place by place, where two decoded values differ."""
-    if isinstance(recorded, dict) and isinstance(asked, dict):
-        for key in {**recorded, **asked}:
-            if key not in asked:
-                yield f"{where}.{key}: recorded {_short(recorded[key])}, now absent"
-            elif key not in recorded:
-                yield f"{where}.{key}: not recorded, now {_short(asked[key])}"
-            else:
-                yield from _differences(f"{where}.{key}", recorded[key], asked[key])
-    elif isinstance(recorded, list) and isinstance(asked, list) and len(recorded) == len(asked):
-        for index, (one, other) in enumerate(zip(recorded, asked, strict=True)):
-            yield from _differences(f"{where}[{index}]", one, other)
-    elif recorded != asked:
-        yield f"{where}: recorded {_short(recorded)}, now {_short(asked)}"
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 100 else f"{text[:100]}…"

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import ollama_sync
+from ollama_sync.testing import MockOllama
 
 pytestmark = pytest.mark.own_process
 
@@ -25,10 +26,11 @@ CONFTEST = 'pytest_plugins = ["ollama_sync.pytest_plugin"]'
 
 TESTS = """
 import os
+import unittest
 import pytest
 import ollama_sync
 from ollama_sync._client.default import default_client
-from ollama_sync.testing import reply, silence
+from ollama_sync.testing import answer, reply, silence
 
 HI = [{"role": "user", "content": "hi"}]
 kept = []
@@ -38,7 +40,7 @@ def test_isolated(ollama_server, ollama_client, n):
     assert ollama_server.requests == ()
     assert ollama_client.generate("m", "hi").response == "AAA"
     assert [request.path for request in ollama_server.requests] == ["/api/generate"]
-    ollama_server.script([reply("left over")], "/api/generate")
+    ollama_server.on("POST", "/api/generate", [reply("left over")])
     ollama_client.delete("llama3.2")
     assert ollama_client.list().models == []
     kept.append(ollama_client)
@@ -76,10 +78,51 @@ def test_handler(ollama_server, ollama_client):
     ollama_server.on("POST", "/api/generate", check)
     with pytest.raises(ollama_sync.ResponseError):
         ollama_client.generate("m", "hi")
+
+def test_unused(ollama_server, ollama_client):
+    ollama_server.script([answer(["Hi"])])
+    ollama_client.version()
+
+def test_another_verb(ollama_server, ollama_client):
+    ollama_server.script([answer(["Hi"])])
+    ollama_client.generate("m", "hi")
+
+def test_unused_and_failed(ollama_server):
+    ollama_server.script([answer(["Hi"])])
+    assert "its own reason" == ""
+
+def test_used_up(ollama_server, ollama_client):
+    ollama_server.script([answer(["Hi"])])
+    for _ in range(2):
+        try:
+            ollama_client.chat("m", HI)
+        except ollama_sync.ResponseError:
+            pass
+
+def test_not_strict(ollama_server, ollama_client):
+    ollama_server.strict = False
+    ollama_server.script([answer(["Hi"])], "/api/chats")
+    assert ollama_client.chat("m", HI).message.content == "AAA"
+
+def test_refused(ollama_server, ollama_client):
+    ollama_server.on("POST", "/api/chat", [reply({"error": "a refusal"}, 400)])
+    ollama_client.chat("m", HI)
+
+def test_asked_otherwise(ollama_server, ollama_client):
+    ollama_client.chat("m", HI)
+    ollama_server.assert_asked(messages=[{"role": "user", "content": "Hello"}])
+
+class TestByUnittest(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def _given(self, ollama_server):
+        self.server = ollama_server
+
+    def test_unused_in_a_case(self):
+        self.server.script([answer(["Hi"])])
 """
 
 
-def pytest_run(folder: Path, *paths: str | Path) -> subprocess.CompletedProcess[str]:
+def pytest_run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run pytest with the plugin, and with every warning an error, on whatever package this run is about."""
     options = ["-rA", "-W", "error", "-p", "no:cacheprovider", "-p", "ollama_sync.pytest_plugin"]
     above = Path(ollama_sync.__file__).parents[1]
@@ -89,7 +132,7 @@ def pytest_run(folder: Path, *paths: str | Path) -> subprocess.CompletedProcess[
         "OLLAMA_API_KEY": "sk-real",
     }
     return subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *paths],
+        [sys.executable, "-m", "pytest", *options, *words],
         cwd=folder,
         env={**os.environ, **given},
         capture_output=True,
@@ -99,18 +142,23 @@ def pytest_run(folder: Path, *paths: str | Path) -> subprocess.CompletedProcess[
 
 
 @pytest.fixture(scope="module")
-def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
-    """What became of each of `TESTS`."""
+def printed(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What pytest printed about `TESTS`."""
     folder = tmp_path_factory.mktemp("project")
     (folder / "conftest.py").write_text(CONFTEST, encoding="utf-8")
     (folder / "test_it.py").write_text(TESTS, encoding="utf-8")
-    said = pytest_run(folder).stdout
+    return pytest_run(folder).stdout
+
+
+@pytest.fixture(scope="module")
+def outcomes(printed: str) -> dict[str, set[str]]:
+    """What became of each of `TESTS`."""
     found: dict[str, set[str]] = {}
     for outcome, name in re.findall(
-        r"^(PASSED|FAILED|ERROR) test_it\.py::(\w+)", said, re.MULTILINE
+        r"^(PASSED|FAILED|ERROR) test_it\.py::(?:TestByUnittest::)?(\w+)", printed, re.MULTILINE
     ):
         found.setdefault(name, set()).add(outcome)
-    assert found, said
+    assert found, printed
     return found
 
 
@@ -137,7 +185,86 @@ def test_the_fixtures(outcomes: dict[str, set[str]], name: str) -> None:
 
 def test_what_a_handler_raises_fails_the_test(outcomes: dict[str, set[str]]) -> None:
     """An assertion in a handler is not lost on the server's thread."""
-    assert outcomes["test_handler"] == {"PASSED", "ERROR"}
+    assert outcomes["test_handler"] == {"FAILED"}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "test_unused",
+            "1 script for /api/chat was never asked for; the server was asked: 1 x GET /api/version",
+        ),
+        ("test_unused_in_a_case", "1 script for /api/chat was never asked for"),
+        ("test_used_up", "POST /api/chat was not expected: its scripts are used up"),
+        ("test_another_verb", "was not expected: scripts were given for /api/chat. Script it by"),
+        ("test_asked_otherwise", 'expected "Hello", asked "hi"'),
+    ],
+)
+def test_no_false_green(printed: str, outcomes: dict[str, set[str]], name: str, said: str) -> None:
+    """A test fails whose server was not asked what it had said, or was asked something else; the text says so."""
+    assert outcomes[name] == {"FAILED"}
+    assert said in printed
+
+
+def test_a_failed_test_is_told_its_own_reason(outcomes: dict[str, set[str]], printed: str) -> None:
+    """What it could not come to ask for is no second failure."""
+    assert outcomes["test_unused_and_failed"] == {"FAILED"}
+    assert "its own reason" in printed
+
+
+def test_strictness_can_be_given_up(outcomes: dict[str, set[str]]) -> None:
+    """By one line in the test."""
+    assert outcomes["test_not_strict"] == {"PASSED"}
+
+
+def test_a_failure_shows_the_line_of_the_test(printed: str) -> None:
+    """And no frame of the package's own: neither of the kit, nor of a client that was refused."""
+    shown = re.findall(r"^(\S+\.py):\d+: (\w+)", printed, re.MULTILINE)
+    places = {Path(path).name for path, error in shown}
+    assert ("test_it.py", "ResponseError") in shown
+    assert ("test_it.py", "NotAsExpected") in shown
+    assert places == {"test_it.py"}
+
+
+RECORDED = """
+import pytest
+import ollama_sync
+
+@pytest.mark.ollama_recording
+@pytest.mark.parametrize("word", ["a/b"])
+def test_default(word):
+    assert ollama_sync.generate("m", word).response == "AAAAA"
+
+@pytest.mark.ollama_recording("kept.jsonl")
+def test_named(ollama_client):
+    assert ollama_client.generate("m", "hi").response == "AAAAA"
+
+@pytest.mark.ollama_recording("failed.jsonl")
+def test_failed(ollama_client):
+    ollama_client.generate("m", "hi")
+    assert False
+
+def test_mock(ollama_client):
+    assert ollama_client.generate("m", "hi").response == "AAA"
+"""
+
+
+def test_recordings_are_made_and_played_back(tmp_path: Path) -> None:
+    """Without a file the test fails and says how to make it; `--ollama-record` makes it; then no server is needed."""
+    (tmp_path / "test_it.py").write_text(RECORDED, encoding="utf-8")
+    asked = pytest_run(tmp_path, "--strict-markers", "-k", "not failed").stdout
+    assert re.search("1 passed, .*2 errors", asked)
+    assert (
+        "make it, while Ollama runs, by: pytest --ollama-record 'test_it.py::test_named'" in asked
+    )
+    with MockOllama(chunks=5, delay=0) as real:
+        made = pytest_run(tmp_path, f"--ollama-record={real.url}").stdout
+        assert "1 failed, 3 passed" in made
+        assert len(real.requests) == 3
+    files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.jsonl")}
+    assert files == {"kept.jsonl", os.path.join("recordings", "test_it", "test_default-a-b.jsonl")}
+    assert "3 passed, " in pytest_run(tmp_path, "-k", "not failed").stdout
 
 
 def test_loading_it_imports_nothing_of_weight() -> None:
@@ -147,8 +274,25 @@ def test_loading_it_imports_nothing_of_weight() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_the_sample_project() -> None:
-    """The tests of a project that uses all of this pass, in a run of its own."""
-    done = pytest_run(SAMPLE)
+@pytest.mark.parametrize("options", [(), ("-p", "xdist", "-n", "2")], ids=["in turn", "by xdist"])
+def test_the_sample_project(options: tuple[str, ...]) -> None:
+    """The tests of a project that uses all of this pass, in a run of its own, in two processes at once as well."""
+    if options:
+        pytest.importorskip("xdist", reason="needs pytest-xdist")
+    done = pytest_run(SAMPLE, *options)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "10 passed" in done.stdout
+    assert "12 passed" in done.stdout
+
+
+def test_the_sample_project_by_unittest() -> None:
+    """A test case that makes its own server needs no pytest to run."""
+    paths = [str(SAMPLE), str(SAMPLE / "tests"), str(Path(ollama_sync.__file__).parents[1])]
+    done = subprocess.run(
+        [sys.executable, "-m", "unittest", "test_with_unittest.TestByItself"],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Ran 1 test" in done.stderr
