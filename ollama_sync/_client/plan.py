@@ -106,4 +106,4 @@ def check_names(verb: str, parameters: Mapping[str, Any]) -> None:
 @cache
 def _parameters(verb: str) -> tuple[str, ...]:
     names = [*inspect.signature(_VERBS[verb]).parameters][1:]
-    return tuple(name for name in names if name != "stream")
+    return tuple(name for name in names if name not in ("stream", "chunk"))

@@ -6,6 +6,7 @@ from typing import Any, Protocol, TypeVar
 
 from ollama_sync._client.calls import Calls, with_parsed
 from ollama_sync._client.endpoints import Endpoint
+from ollama_sync._client.outcomes import Launcher
 from ollama_sync._stream.stream import Stream
 from ollama_sync._transport.blobs import Blob, OnProgress
 from ollama_sync.errors import RequestError
@@ -42,6 +43,13 @@ class Routing(Protocol):
             ClosedError: the fleet was closed.
         """
 
+    def launcher(self) -> Launcher:
+        """Return who makes many calls.
+
+        Raises:
+            ClosedError: the fleet was closed.
+        """
+
 
 class FleetCaller:
     """A fleet, for the verb that makes one call. It is a `Caller`.
@@ -73,6 +81,9 @@ class FleetCaller:
 
     def _answer(self, endpoint: Endpoint[A], body: bytes, answer_type: Any) -> A:
         return with_parsed(endpoint, self._reply(endpoint, body), answer_type)
+
+    def _launcher(self) -> Launcher:
+        return self._fleet.launcher()
 
     def _upload(
         self, endpoint: Endpoint[StatusResponse], blob: Blob, on_progress: OnProgress | None

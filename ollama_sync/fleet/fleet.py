@@ -204,10 +204,17 @@ class Fleet:
         wish = Wish(tried, canonical(model), affinity, patience)
         return FleetRoute(self._dispatcher(), endpoint, body, accept, wish)
 
-    def _launcher(self) -> Launcher:
+    def launcher(self) -> Launcher:
+        """Return who makes many calls.
+
+        Raises:
+            ClosedError: the fleet was closed.
+        """
         if self._closed:
             raise ClosedError("map: this fleet was closed; make a new one")
         return Launcher(self._calls, self._route_of, self._may_repeat)
+
+    _launcher = launcher  # as `map` asks for it
 
     def _route_of(self, plan: Plan) -> FleetRoute:
         return self.route(

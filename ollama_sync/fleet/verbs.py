@@ -194,6 +194,8 @@ def embed(
     options: Mapping[str, Any] | Options | None = None,
     keep_alive: float | str | None = None,
     dimensions: int | None = None,
+    *,
+    chunk: int | None = None,
 ) -> EmbedResponse:
     """Turn texts into vectors, at the server that suits best. As `Client.embed`.
 
@@ -204,6 +206,7 @@ def embed(
         options: of the model; see `Options`.
         keep_alive: how long the model stays loaded: seconds, or "5m"; -1 for ever, 0 to unload it.
         dimensions: length of the vectors, if shorter than the model's own.
+        chunk: send so many texts in a request, and eight requests at a time; None sends all in one.
 
     Returns:
         the vectors, under `embeddings`.
@@ -219,7 +222,9 @@ def embed(
         2
     """
     caller = FleetCaller(self, model, None)
-    return vectors.embed(caller, model, input, truncate, options, keep_alive, dimensions)
+    return vectors.embed(
+        *(caller, model, input, truncate, options, keep_alive, dimensions), chunk=chunk
+    )
 
 
 def embeddings(

@@ -5,12 +5,15 @@ A protocol, so that the verbs stand below the client and need not import it.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ollama_sync._client.endpoints import Endpoint
 from ollama_sync._stream.stream import Stream
 from ollama_sync._transport.blobs import Blob, OnProgress
 from ollama_sync.types import ChatResponse, GenerateResponse, StatusResponse, View
+
+if TYPE_CHECKING:
+    from ollama_sync._client.outcomes import Launcher
 
 T = TypeVar("T", bound=View)
 A = TypeVar("A", ChatResponse, GenerateResponse)
@@ -32,6 +35,9 @@ class Caller(Protocol):
 
     def _cloud_reply(self, endpoint: Endpoint[T], body: bytes | None) -> T:
         """Call ollama.com, whatever the client's host, and return the whole reply."""
+
+    def _launcher(self) -> Launcher:
+        """Return who makes many calls."""
 
     def _stream(
         self, endpoint: Endpoint[T], body: bytes | None, answer_type: Any = None

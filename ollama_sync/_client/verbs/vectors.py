@@ -27,6 +27,8 @@ def embed(
     options: Mapping[str, Any] | Options | None = None,
     keep_alive: float | str | None = None,
     dimensions: int | None = None,
+    *,
+    chunk: int | None = None,
 ) -> EmbedResponse:
     """Turn texts into vectors of length one, in the order of the texts.
 
@@ -39,9 +41,11 @@ def embed(
         options: of the model; see `Options`.
         keep_alive: how long the model stays loaded: seconds, or "5m"; -1 for ever, 0 to unload it.
         dimensions: length of the vectors, if shorter than the model's own.
+        chunk: send so many texts in a request, and eight requests at a time; None sends all in one, which a server may refuse, or
+            take for too long.
 
     Returns:
-        the vectors, under `embeddings`.
+        the vectors, under `embeddings`; with `chunk` as if they had come in one reply, with the times added up.
 
     Raises:
         RequestError, ConnectError, ResponseError, WaitTimeout: as `chat`.
@@ -54,6 +58,17 @@ def embed(
         >>> len(reply.embeddings)
         2
     """
+    if chunk is not None:
+        from ollama_sync._client.verbs.chunks import embed_in_chunks  # which stands above this verb
+
+        return embed_in_chunks(
+            *(self, input, chunk),
+            model=arguments.model_name(model),
+            truncate=truncate,
+            options=options,
+            keep_alive=keep_alive,
+            dimensions=dimensions,
+        )
     body = arguments.body(
         model=arguments.model_name(model),
         input=arguments.texts("input", input),
