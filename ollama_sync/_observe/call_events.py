@@ -25,7 +25,7 @@ from ollama_sync._observe.statistics import Totals
 from ollama_sync._wire import loads
 from ollama_sync.errors import OllamaError
 
-_DEBUG = 10
+_INFO = 20
 
 # Our own bodies begin with the model, so that nothing of a prompt is decoded to find it.
 _MODEL = re.compile(rb'\{"model":("(?:[^"\\]|\\.)*")')
@@ -59,7 +59,7 @@ class TellingObserver:
         self._hooks = hooks
         self._totals = totals
         self._counting = counting
-        self._is_logged = call_log.isEnabledFor(_DEBUG)
+        self._is_logged = call_log.isEnabledFor(_INFO)
         self._started = started
         self._last_block = b""
         self._parts = self._bytes = 0  # since the last release

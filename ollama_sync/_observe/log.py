@@ -1,7 +1,7 @@
 """The loggers of the package, one tree; silent until a program asks for them.
 
     ollama_sync           the root, with a handler that does nothing
-    ollama_sync.call      DEBUG: the life of each call; WARNING: what is tried again; ERROR: a hook that was dropped
+    ollama_sync.call      INFO: each call, when it has ended; DEBUG: its life; WARNING: what is tried again; ERROR: a dropped hook
     ollama_sync.hub       ERROR: a bug of ours
 
 No line has a prompt, an answer, a key or a header in it, but what the server says of an error, which may quote them. Any thread.
@@ -10,7 +10,7 @@ No line has a prompt, an answer, a key or a header in it, but what the server sa
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ollama_sync import events
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 logging.getLogger("ollama_sync").addHandler(logging.NullHandler())
 
 call_log = logging.getLogger("ollama_sync.call")
+
+# Bytes; a longer reply, as of many embeddings, is not decoded for a line of the log: every stream would wait for that.
+_LONGEST = 65536
+_MEASURED = ("eval_count", "eval_duration", "load_duration")
 
 
 def log_retry(
@@ -29,7 +33,7 @@ def log_retry(
     call_log.log(
         logging.WARNING if wait else logging.DEBUG,
         "call %d: %s, %s: attempt %d failed: %s; the next in %.3f s",
-        *(number, verb, tried, attempt, error, wait),
+        *(number, verb, tried, attempt, _text(error, tried), wait),
     )
 
 
@@ -51,14 +55,33 @@ def log_event(event: events.Event) -> None:
     elif isinstance(event, events.FirstPart):
         call_log.debug("call %d: first part after %.3f s", call.id, event.seconds)
     elif not isinstance(event, events.Batch):
-        call_log.debug(
-            "call %d: %s after %.3f s: %d parts, %d bytes%s",
-            call.id,
-            type(event).__name__.lower(),
-            event.seconds,
-            event.received.parts,
-            event.received.bytes,
-            f"; {type(event.error).__name__}: {event.error}"
-            if isinstance(event, events.Failed)
-            else "",
+        call_log.info(
+            "call %d: %s%s, %s %s: %s after %.3f s: %d parts, %d bytes%s",
+            *(call.id, call.verb, f", model {call.model}" if call.model else ""),
+            *(call.method, call.url, type(event).__name__.lower(), event.seconds),
+            *(event.received.parts, event.received.bytes, _ending(event)),
         )
+
+
+def _ending(event: events.Finished | events.Failed | events.Cancelled) -> str:
+    """Return what the last line of a call says of the model's work, or of what went wrong."""
+    error = getattr(event, "error", None)
+    if error is not None:
+        return f"; {type(error).__name__}: {_text(error, f'{event.call.method} {event.call.url}')}"
+    received = event.received
+    final = received.final() if len(received.last) <= _LONGEST else {}
+    count, took, load = (_number(final, name) for name in _MEASURED)
+    said = f", {count} tokens" if count else ""
+    if count and took:
+        said += f", {count / took * 1e9:.1f} tokens/s"
+    return f"{said}, loaded in {load / 1e9:.3f} s" if load else said
+
+
+def _number(final: dict[str, Any], name: str) -> int:
+    value = final.get(name)
+    return value if isinstance(value, int) else 0
+
+
+def _text(error: BaseException, tried: str) -> str:
+    """Return the text of an error without the request with which it begins: the line has named that already."""
+    return str(error).removeprefix(f"{tried}: ")

@@ -19,7 +19,7 @@ from ollama_sync._observe.log import call_log, log_retry
 from ollama_sync._observe.statistics import Totals
 from ollama_sync.errors import OllamaError
 
-_DEBUG = 10
+_INFO = 20
 
 _ids = itertools.count(1)
 
@@ -117,7 +117,7 @@ def observe(
     """
     number = next(_ids)
     counting = CountingObserver(totals, number, verb, tried, is_stream=is_stream)
-    if not hooks and not call_log.isEnabledFor(_DEBUG):
+    if not hooks and not call_log.isEnabledFor(_INFO):
         return counting
     # Imported lazily, since most calls are not observed; and on the caller's thread, since a fork in the middle of an import on
     # the hub's would leave the child with a module that never comes.

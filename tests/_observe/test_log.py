@@ -12,10 +12,11 @@ from urllib3 import Retry
 from urllib3.util.retry import RequestHistory
 
 from ollama_sync import Client, ConnectError, ResponseError
-from ollama_sync.testing import MockOllama, chunk, close, head, reply, silence
+from ollama_sync.testing import MockOllama, chunk, close, head, reply, silence, stream
 
 Eventually = Callable[[Callable[[], object]], None]
 
+PART = {"message": {"role": "assistant", "content": "a secret answer"}, "done": False}
 HI = [{"role": "user", "content": "a secret prompt"}]
 
 
@@ -30,20 +31,21 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_call_is_logged_step_by_step(
     server: MockOllama, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """At DEBUG, one line for each step, all with the number of the call; batches are left out."""
+    """From DEBUG on, one line for each step, all with the number of the call; batches are left out."""
     caplog.set_level(logging.DEBUG, "ollama_sync")
     with Client(server.url) as client:
         client.chat("llama3.2", HI, stream=True).result()
         client.version()
     said = lines(caplog)
     number = said[0].split()[2].rstrip(":")
-    steps = [line.removeprefix(f"DEBUG call {number}: ") for line in said[:4]]
-    assert steps[0] == f"chat, model llama3.2, POST {server.url}/api/chat"
+    steps = [line.split(f" call {number}: ")[1] for line in said[:4]]
+    what = f"chat, model llama3.2, POST {server.url}/api/chat"
+    assert steps[0] == what
     assert steps[1].startswith("connected after 0.")
     assert steps[2].startswith("first part after 0.")
-    assert steps[3].startswith("finished after 0.")
+    assert steps[3].startswith(f"{what}: finished after 0.")
     assert ": 4 parts, " in steps[3]
-    assert [line.split(": ")[1][:8] for line in said[4:]] == ["version,", "a kept c", "finished"]
+    assert [line.split(": ")[1][:8] for line in said[4:]] == ["version,", "a kept c", "version,"]
     text = " ".join(said)
     assert "secret" not in text
     assert "AAA" not in text
@@ -52,17 +54,78 @@ def test_a_call_is_logged_step_by_step(
 def test_an_ill_end_is_logged(
     server: MockOllama, caplog: pytest.LogCaptureFixture, eventually: Eventually
 ) -> None:
-    """A failure with its error, at DEBUG since the caller is raised it; a cancelled call as such."""
+    """A failure with its error, at INFO since the caller is raised it; a cancelled call as such."""
     caplog.set_level(logging.DEBUG, "ollama_sync.call")
     server.script([reply({"error": "no such thing"}, status=404)])
     server.script([head(), silence()])
     with Client(server.url) as client:
         with pytest.raises(ResponseError):
             client.chat("m", HI)
-        assert "DEBUG" in lines(caplog)[-1]
+        assert lines(caplog)[-1].startswith("INFO call ")
         assert lines(caplog)[-1].endswith("; ResponseError: no such thing (status code: 404)")
         client.chat("m", HI, stream=True).close()
         eventually(lambda: ": cancelled after " in lines(caplog)[-1])
+
+
+def test_at_info_a_call_is_one_line(server: MockOllama, caplog: pytest.LogCaptureFixture) -> None:
+    """When it has ended, with what the model did: tokens, their rate, and the time that loading took."""
+    caplog.set_level(logging.INFO, "ollama_sync.call")
+    final = {"done": True, "eval_count": 30, "eval_duration": 2 * 10**9, "load_duration": 10**9}
+    for said in (
+        [stream([PART, final])],
+        [reply({**PART, **final})],
+        [stream([PART, {"done": True}])],
+    ):
+        server.script(said)
+    with Client(server.url) as client:
+        client.chat("llama3.2", HI, stream=True).result()
+        client.chat("llama3.2", HI)
+        client.chat("llama3.2", HI, stream=True).result()
+        client.version()
+    streamed, whole, plain, version = lines(caplog)
+    assert f": chat, model llama3.2, POST {server.url}/api/chat: finished after 0." in streamed
+    assert streamed.endswith(" bytes, 30 tokens, 15.0 tokens/s, loaded in 1.000 s")
+    assert whole.endswith(" bytes, 30 tokens, 15.0 tokens/s, loaded in 1.000 s")
+    assert plain.endswith(" bytes")
+    assert f": version, GET {server.url}/api/version: finished after 0." in version
+
+
+@pytest.mark.parametrize(
+    "value", [{"eval_count": "many"}, {"eval_count": 3, "eval_duration": None}]
+)
+def test_an_odd_reply_is_logged_as_well(
+    server: MockOllama, caplog: pytest.LogCaptureFixture, value: dict[str, object]
+) -> None:
+    """What is no number is no rate; nothing is raised on the hub."""
+    caplog.set_level(logging.INFO, "ollama_sync.call")
+    server.script([reply({**PART, **value})])
+    with Client(server.url) as client:
+        client.chat("m", HI)
+    (line,) = lines(caplog)
+    assert "tokens/s" not in line
+
+
+def test_a_long_reply_is_not_decoded_for_the_log(
+    server: MockOllama, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every stream would wait for that."""
+    caplog.set_level(logging.INFO, "ollama_sync.call")
+    server.script([reply({**PART, "eval_count": 3, "more": "x" * 70_000})])
+    with Client(server.url) as client:
+        client.chat("m", HI)
+    assert lines(caplog)[0].endswith(" bytes")
+
+
+def test_a_failure_names_the_url_once(caplog: pytest.LogCaptureFixture) -> None:
+    """In the line of the attempt and in that of the call, though the error's own text has it, too."""
+    caplog.set_level(logging.DEBUG, "ollama_sync")
+    policy = Retry(1, backoff_factor=0)
+    with Client("http://127.0.0.1:1", retries=policy) as client, pytest.raises(ConnectError):
+        client.chat("m", HI)
+    said = [line for line in lines(caplog) if "failed" in line]
+    assert len(said) == 2
+    assert [line.count("http://127.0.0.1:1/api/chat") for line in said] == [1, 1]
+    assert "attempt 1 failed: Connection refused; is Ollama running there?" in said[0]
 
 
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING])
