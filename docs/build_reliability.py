@@ -89,7 +89,39 @@ FAMILIES = (
         ("security",),
     ),
     Family(
-        "Fork and exit", "The hub's thread, and the end of the program.", ("_hub/test_loop.py",)
+        "Interrupts",
+        "Ctrl-C, a signal handler that raises, an exception thrown into a thread, at every place where Python looks for them.",
+        ("_stream/test_interrupts.py",),
+    ),
+    Family(
+        "Names and addresses",
+        "A name that resolves slowly or never, and one with several addresses of which some are dead.",
+        ("_transport/test_names.py", "_transport/test_connect.py"),
+    ),
+    Family(
+        "Fork and exit",
+        "The hub's thread, and the end of the program.",
+        ("_hub/test_loop.py", "_hub/test_fork.py"),
+    ),
+    Family(
+        "The end of the hub",
+        "The loop is ended from outside: its descriptors are closed, an exception is thrown into its thread.",
+        ("_hub/test_lifeline.py", "_hub/test_registry.py"),
+    ),
+    Family(
+        "Many requests",
+        "Items, requests, replies and clients that fail in the midst of many.",
+        ("_client/test_outcomes.py",),
+    ),
+    Family(
+        "Several servers",
+        "Servers of a fleet that refuse, hang, break, are overloaded, come back, or lack the model.",
+        ("fleet/test_fleet.py", "fleet/test_policy.py"),
+    ),
+    Family(
+        "Files of requests",
+        "A batch that is killed, interrupted, or given the wrong files.",
+        ("fleet/batch/test_run.py", "fleet/batch/test_results.py"),
     ),
     Family("Waiting", "How a caller waits: in a thread, in a greenlet.", ("_hub/test_waiter.py",)),
     Family("Patching", "Programs under gevent's monkey-patching.", ("test_patch.py",)),

@@ -133,6 +133,10 @@ def _half_line(*steps: Step) -> Script:
     return lambda plan: [*_begun(plan), chunk(plan.line(plan.at)[:-9]), *steps]
 
 
+_OK = b"HTTP/1.1 200 OK\r\n"
+_CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+_DEFLATED = b"Content-Encoding: deflate\r\n\r\n\x78\x9c"
+
 FAULTS: dict[str, Fault] = {
     "none": Fault(_sound, arrive=_whole),
     "dribbled": Fault(_dribbled, arrive=_whole),
@@ -154,6 +158,27 @@ FAULTS: dict[str, Fault] = {
     "refused": Fault(lambda _: [reply({"error": "no"}, 503)], (ResponseError,), arrive=_none),
     "hung up at once": Fault(lambda _: [close()], (ConnectError,), arrive=_none),
     "reset at once": Fault(lambda _: [reset()], (ConnectError,), arrive=_none),
+    # What would keep the hub busy, if it let one server have it.
+    "flood of heads": Fault(
+        lambda _: [raw(b"HTTP/1.1 100 Continue\r\n\r\n" * 20_000), close()],
+        (ConnectError,),
+        arrive=_none,
+    ),
+    "long cookies": Fault(
+        lambda _: [raw(_OK + (b"Set-Cookie: " + b"a=b;" * 16_000 + b"\r\n") * 40), close()],
+        (ConnectError,),
+        arrive=_none,
+    ),
+    "blanks in chunks": Fault(
+        lambda _: [raw(_OK + _CHUNKED + b"1\r\n \r\n" * 30_000), close()],
+        (StreamBroken,),
+        arrive=_none,
+    ),
+    "compressed nothing": Fault(
+        lambda _: [raw(_OK + _DEFLATED + b"\x00\x00\x00\xff\xff" * 100_000), close()],
+        (StreamBroken,),
+        arrive=_none,
+    ),
     "no HTTP": Fault(lambda _: [raw(b"hello\r\n\r\n"), close()], (ConnectError,), arrive=_none),
 }
 
