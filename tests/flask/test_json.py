@@ -13,8 +13,9 @@ pytest.importorskip("flask")
 from flask import Flask, jsonify
 from flask.json.provider import DefaultJSONProvider
 
-from ollama_sync import ChatResponse, hub_statistics
+from ollama_sync import ChatResponse, Outcome, hub_statistics
 from ollama_sync.flask import current_ollama
+from ollama_sync.testing import MockOllama, reply
 
 REPLY = ChatResponse.view(
     {"model": "m", "message": {"role": "assistant", "content": "half \ud83d of it"}, "newer": [1]}
@@ -56,6 +57,37 @@ def test_statistics(app: Flask) -> None:
     got = asked(app, lambda: values)[0].json
     assert [sorted(each) for each in got] == [sorted(vars(value)) for value in values]
     assert (got[0]["parts"], got[1]["finished"]) == (4, 1)
+
+
+def test_outcomes(app: Flask, server: MockOllama) -> None:
+    """Those of `map` are objects of their facts, whatever their items are: the reply whole, an error as its text; so is how far it is."""
+    server.script([reply({"error": "not today"}, status=400)], path="/api/generate")
+
+    def view() -> Any:
+        items = [{"row": 1}, REPLY]
+        with current_ollama.map(
+            "generate", items, request=lambda item: {"prompt": "hi"}, model="m", parallel=1
+        ) as outcomes:
+            got = list(outcomes)
+            return {"progress": outcomes.progress, "outcomes": got, "first": jsonify(got[0]).json}
+
+    alone, told = asked(app, lambda: Outcome("a", 0, None, ValueError("no"), "", 0, 1.0, 0.5), view)
+    assert (alone.json["item"], alone.json["error"], alone.json["reply"]) == ("a", "no", None)
+    failed, fine = told.json["outcomes"]
+    assert (failed["item"], failed["reply"], failed["attempts"]) == ({"row": 1}, None, 1)
+    assert "not today" in failed["error"]
+    assert told.json["first"] == failed
+    assert (fine["item"], fine["index"], fine["error"]) == (REPLY.to_dict(), 1, None)
+    assert (fine["reply"]["response"], fine["host"]) == ("AAA", server.url)
+    assert (told.json["progress"]["done"], told.json["progress"]["failed"]) == (2, 1)
+
+
+def test_outcomes_in_a_task() -> None:
+    """Celery's serializer of JSON writes them as Flask does."""
+    serializer = pytest.importorskip("kombu.utils.json")
+    outcome: Outcome[Any, Any] = Outcome(REPLY, 0, REPLY, None, "http://gpu", 1, 1.0, 0.5)
+    got = serializer.loads(serializer.dumps({"outcomes": [outcome]}))["outcomes"][0]
+    assert got["item"] == got["reply"] == REPLY.to_dict()
 
 
 def test_what_the_app_writes_is_as_before(app: Flask) -> None:
