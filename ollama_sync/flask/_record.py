@@ -79,6 +79,11 @@ class Record:
         """How it ended; None while it goes on."""
         return self._end
 
+    @property
+    def count(self) -> int:
+        """How many parts there are."""
+        return len(self._parts)
+
     def add(self, parts: Sequence[str]) -> bool:
         """Append parts; False when the answer has ended, and its stream is to be stopped."""
         with self._changed:

@@ -16,10 +16,13 @@ import pytest
 
 pytest.importorskip("redis")
 
+import redis
 from flask import Flask, Response, request
 
 from ollama_sync import UsageError
 from ollama_sync.flask import AnswerNotFound, Answers, Ollama, StoreError, current_ollama
+from ollama_sync.flask._reader import Reader
+from ollama_sync.flask._record import End
 from ollama_sync.testing import Gate, MockOllama, chunk, end, head, silence, wait
 
 TOKEN = {"model": "m", "message": {"role": "assistant", "content": "A"}, "done": False}
@@ -37,7 +40,8 @@ class Worker:
 
     def __init__(self, url: str, ollama: str, **settings: Any) -> None:
         app = self.app = Flask("shop")
-        app.config.update(settings, OLLAMA_HOST=ollama, OLLAMA_ANSWERS=url)
+        app.config.update(OLLAMA_ANSWERS=url, OLLAMA_HOST=ollama)
+        app.config.update(settings)
         Ollama(app)
         self.answers = answers = Answers(app)
 
@@ -60,11 +64,20 @@ class Worker:
         headers = {"Last-Event-ID": str(last)}
         return self.app.test_client().get(f"/answers/{name}", headers=headers).text
 
+    @property
+    def reader(self) -> Reader:
+        """What reads the answers of the other worker."""
+        with self.app.app_context():
+            reader: Reader = self.answers._worker().store._reader  # type: ignore[union-attr]
+        return reader
+
     def close(self, eventually: Callable[[Callable[[], object]], None]) -> None:
         with self.app.app_context():
             current_ollama.close()
         for worker in self.app.extensions["ollama_answers"].values():
-            eventually(lambda worker=worker: not worker._keeping)
+            eventually(
+                lambda worker=worker: not worker._keeping and not worker.store._reader._reading
+            )
             worker.store._redis.connection_pool.disconnect()
 
 
@@ -365,13 +378,96 @@ def test_an_answer_that_was_given_up_stays_ended(
     gate = Gate()
     server.script([head(), chunk(TOKEN), wait(gate), *[chunk(TOKEN)] * 5, silence()])
     name = one.start()
-    with other.app.app_context():
-        remote = other.answers._find(name, "ada")
-        from ollama_sync.flask._record import End
-
-        remote.stop(End("error", '{"message":"given up"}'))
+    other.reader.stop(name, End("error", '{"message":"given up"}'))
     gate.open()
     server.wait_disconnect(timeout=10)
     events = other.follow(name)
     assert last_event(events) == ("error", {"message": "given up"})
     assert last_event(one.follow(name)) == ("error", {"message": "given up"})
+
+
+def test_one_connection_reads_for_all_who_follow(
+    one: Worker,
+    other: Worker,
+    server: MockOllama,
+    redis_server: Any,
+    eventually: Callable[[Callable[[], object]], None],
+) -> None:
+    """200 who follow elsewhere wait at one reader, and the process holds few connections; each gets the whole answer."""
+    gate = Gate()
+    server.script([head(), chunk(TOKEN), wait(gate), *[chunk(TOKEN)] * 20, chunk(LAST), end()])
+    name = one.start()
+    following = [Following(other, name) for _ in range(200)]
+    eventually(lambda: all(each.count == 1 for each in following))
+    with redis.Redis.from_url(redis_server.url) as asked:
+        clients = asked.info("clients")
+    assert clients["blocked_clients"] <= 1
+    assert clients["connected_clients"] <= 2 * 16 + 1
+    gate.open()
+    for each in following:
+        assert contents(each.whole()) == ["A"] * 21 + [""]
+
+
+def test_who_comes_while_the_reader_waits_is_served(
+    server: MockOllama,
+    redis_server: Any,
+    make: Callable[..., Worker],
+    monkeypatch: pytest.MonkeyPatch,
+    eventually: Callable[[Callable[[], object]], None],
+) -> None:
+    """The reader waits long for a silent answer: one that is followed next has it wake up, and is not kept waiting."""
+    patient = f"{redis_server.url}?socket_timeout=100"
+    one, other = make(OLLAMA_ANSWERS=patient), make(OLLAMA_ANSWERS=patient)
+    gate = Gate()
+    server.script([head(), chunk(TOKEN), wait(gate), chunk(LAST), end()])
+    silent, quick = one.start(), one.start()
+    monkeypatch.setattr("ollama_sync.flask._reader._LOOK", 60.0)
+    first = Following(other, silent)
+    eventually(lambda: first.count == 1)
+    with redis.Redis.from_url(redis_server.url) as asked:
+        eventually(lambda: asked.info("clients")["blocked_clients"])
+    try:
+        assert contents(Following(other, quick).whole()) == ["A", "A", "A", ""]
+    finally:
+        gate.open()
+    assert contents(first.whole()) == ["A", ""]
+
+
+def test_who_is_long_in_writing_is_read_on_for(
+    one: Worker,
+    other: Worker,
+    server: MockOllama,
+    eventually: Callable[[Callable[[], object]], None],
+) -> None:
+    """An answer whose only follower is busy is read no more; when he comes back he gets what followed, once."""
+    gate = Gate()
+    server.script([head(), chunk(TOKEN), wait(gate), chunk(TOKEN), chunk(LAST), end()])
+    name = one.start()
+    with other.app.app_context():
+        follower = other.answers._find(name, "ada")
+    assert len(follower.wait(0, 10).parts) == 1
+    eventually(lambda: not other.reader._reading)
+    gate.open()
+    seen = 1
+    while not (got := follower.wait(seen, 10)).end:
+        seen += len(got.parts)
+    assert seen + len(got.parts) == 3
+    assert got.end.data == "{}"
+
+
+def test_a_reader_that_breaks_is_told(
+    one: Worker, other: Worker, server: MockOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those who follow get an error and do not wait for ever, and the next has another reader."""
+    gate = Gate()
+    server.script([head(), chunk(TOKEN), wait(gate), chunk(LAST), end()])
+    name = one.start()
+    told = []
+    monkeypatch.setattr("threading.excepthook", told.append)
+    with monkeypatch.context() as broken:
+        broken.setattr("ollama_sync.flask._reader.parts_behind", lambda *_: 1 / 0)
+        event, data = last_event(other.follow(name))
+    assert (event, data["type"], data["status"]) == ("error", "StoreError", 503)
+    assert [each.exc_type for each in told] == [ZeroDivisionError]
+    gate.open()
+    assert contents(other.follow(name)) == ["A", ""]

@@ -80,7 +80,7 @@ OWNERS = {
     "flask": "flask",
     "werkzeug": "flask",  # of which Flask is made
     "click": "flask",
-    "redis": "flask._redis",
+    "redis": "flask._redis flask._reader flask._entries",
     "rich": "cli",
     "argcomplete": "cli",
     "opentelemetry": "otel",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import runpy
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,11 @@ def environ(upstream: Any, redis_server: Any) -> dict[str, str]:
 
 
 @pytest.fixture
-def app(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def app(
+    environ: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    eventually: Callable[[Callable[[], object]], None],
+) -> Iterator[Any]:
     """The web's half of the example, in this process."""
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
@@ -77,7 +82,9 @@ def app(environ: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[An
     made["app"].whole = made["whole"]
     yield made["app"]
     for worker in made["app"].extensions["ollama_answers"].values():
+        eventually(lambda worker=worker: not worker.store._reader._reading)
         worker.store._redis.connection_pool.disconnect()
+    gc.collect()  # Celery's results unsubscribe where they are collected: while there is a Redis
     celery = made["celery"]
     celery.backend.result_consumer.stop()
     celery.backend.client.connection_pool.disconnect()
