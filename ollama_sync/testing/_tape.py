@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,11 +26,12 @@ from ollama_sync.testing._compare import differences
 from ollama_sync.testing._request import Request
 
 _HIDDEN = "(not recorded)"
-# Names of members and parameters, in small letters without marks. Headers are not recorded at all.
+# Words in the names of members and parameters that smell of a key. Headers are not recorded at all.
 _SECRETS = {
-    *("apikey", "authorization", "cookie", "setcookie", "token", "accesstoken", "refreshtoken"),
-    *("password", "passwd", "secret", "clientsecret", "signinurl"),
+    *("auth", "authorization", "bearer", "code", "cookie", "passwd", "password"),
+    *("private", "secret", "session", "setcookie", "sig", "signature", "signin", "token"),
 }
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 # What is another at each run, and says nothing about the program.
 _FIXED = {"created_at": "2000-01-01T00:00:00Z", "expires_at": "2000-01-01T00:05:00Z"}
 _DURATION = 1_000_000  # ns
@@ -104,7 +107,7 @@ def steady(value: Any, name: str = "") -> Any:
         {'created_at': '2000-01-01T00:00:00Z', 'eval_count': 7, 'eval_duration': 1000000}
     """
     if isinstance(value, dict):
-        return {key: steady(one, key) for key, one in value.items()}
+        return {key: steady(one, _smell(key, value)) for key, one in value.items()}
     if isinstance(value, list):
         return [steady(one) for one in value]
     if name in _FIXED:
@@ -118,7 +121,9 @@ def write(path: Path, exchanges: list[Exchange]) -> None:
     """Write the file anew."""
     rows = [row for exchange in exchanges for row in exchange.rows()]
     lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
-    path.write_bytes("".join(lines).encode())
+    # A prompt may be nobody else's business. A file that is there keeps its mode.
+    with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write("".join(lines).encode())
 
 
 def read(path: Path) -> list[Exchange]:
@@ -170,12 +175,19 @@ def _body_of(request: Request) -> Any:
 
 def _without_secrets(value: Any, name: str = "") -> Any:
     if isinstance(value, dict):
-        return {key: _without_secrets(one, key) for key, one in value.items()}
+        return {key: _without_secrets(one, _smell(key, value)) for key, one in value.items()}
     if isinstance(value, list):
         return [_without_secrets(one) for one in value]
     return _kept(name, value)
 
 
+def _smell(name: str, members: dict[str, Any]) -> str:
+    """Return the name by which a member is judged: the token of a log probability is text of the model's."""
+    return "" if name == "token" and "logprob" in members else name
+
+
 def _kept(name: str, value: Any) -> Any:
+    words = {word.lower() for word in _WORDS.findall(name)}
     bare = name.lower().replace("_", "").replace("-", "")
-    return _HIDDEN if isinstance(value, str) and bare in _SECRETS else value
+    is_secret = words & _SECRETS or bare in _SECRETS or "apikey" in bare
+    return _HIDDEN if isinstance(value, str) and is_secret else value

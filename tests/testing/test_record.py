@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ from ollama_sync.testing import (
     reply,
     wait,
 )
+from ollama_sync.testing._tape import steady
 
 HI = [{"role": "user", "content": "hi"}]
 PART = {"model": "m", "message": {"role": "assistant", "content": "Well"}, "done": False}
@@ -306,3 +308,27 @@ def test_a_file_that_is_no_recording(file: Path) -> None:
         playback(file)
     with pytest.raises(FileNotFoundError):
         playback(file.with_name("none"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x-api-key", "accessToken", "session_id", "sig", "client_secret", "privateKey", "APIKEY"],
+)
+def test_what_smells_of_a_key_is_hidden(name: str) -> None:
+    """By a word in its name, however that is written."""
+    assert steady({name: "sk-one"}) == {name: "(not recorded)"}
+
+
+@pytest.mark.parametrize("name", ["design", "keyboard", "tokens", "content", "authority"])
+def test_what_only_sounds_so_is_kept(name: str) -> None:
+    """Whole words count; and the token of a log probability is text of the model's."""
+    assert steady({name: "text"}) == {name: "text"}
+    assert steady({"token": "Hi", "logprob": -0.1})["token"] == "Hi"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no such modes")
+def test_a_recording_is_for_its_maker_alone(server: MockOllama, file: Path) -> None:
+    """Prompts may be nobody else's business."""
+    with record(file, server.url) as recorder, Client(recorder.url) as client:
+        client.version()
+    assert file.stat().st_mode & 0o777 == 0o600
