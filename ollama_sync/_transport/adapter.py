@@ -29,19 +29,30 @@ _KEPT_CONNECTIONS = 128
 _MOST_POOLS = 8
 
 
-class GreenHTTPPool(HTTPConnectionPool):
+class _Pool(HTTPConnectionPool):
+    """Keeps connections, up to a number, and closes what is above it: that is meant, and no reason for a warning."""
+
+    def _put_conn(self, conn: Any) -> None:
+        if self.pool is not None and self.pool.full():
+            if conn is not None:
+                conn.close()
+        else:
+            super()._put_conn(conn)
+
+
+class GreenHTTPPool(_Pool):
     """Keeps plain connections."""
 
     ConnectionCls = GreenHTTPConnection
 
 
-class GreenHTTPSPool(HTTPSConnectionPool):
+class GreenHTTPSPool(_Pool, HTTPSConnectionPool):
     """Keeps TLS connections."""
 
     ConnectionCls = GreenHTTPSConnection
 
 
-class UnixPool(HTTPConnectionPool):
+class UnixPool(_Pool):
     """Keeps connections to a Unix socket."""
 
     def __init__(self, path: str, *args: Any, **kwargs: Any) -> None:
