@@ -2,7 +2,8 @@
 
 No event has a prompt, a key or a header in it. The answer of a model is only in `Received.last`, which no `repr` shows.
 
-Pure: values, and the decoding of one line for who asks. `Started` is told on the caller's thread, the others on the hub's.
+Pure: values, and the decoding of one line for who asks. `Started`, and what is told of a run of tools, comes on the caller's
+thread, the others on the hub's.
 """
 
 from __future__ import annotations
@@ -26,7 +27,12 @@ __all__ = [
     "Hook",
     "Received",
     "Retried",
+    "RunEnded",
+    "RunStarted",
     "Started",
+    "ToolCalled",
+    "ToolFailed",
+    "ToolStarted",
 ]
 
 
@@ -37,12 +43,14 @@ JSON: TypeAlias = bytes
 class Call:
     """Which call an event is about. Each event of a call has the same one.
 
+    A run of tools is named by one, too, with the verb "run_tools". Its rounds are calls of their own.
+
     Args:
         id: unique within the process.
         verb: the method of the client, as "chat".
         model: as the request names it; None where it names none.
-        method: of HTTP.
-        url: of the first request, without user name and password.
+        method: of HTTP; "" for a run of tools.
+        url: of the first request, without user name and password; "" for a run of tools.
         stream: whether the reply is read part by part.
     """
 
@@ -209,7 +217,110 @@ class Cancelled:
     received: Received
 
 
-Event: TypeAlias = Started | Connected | FirstPart | Batch | Retried | Finished | Failed | Cancelled
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run of tools begins. Told, as all of a run, on the thread that iterates it.
+
+    What the hook sets in the context variables holds for the rounds and tools of the run, and not for its caller.
+
+    Args:
+        call: which run.
+    """
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """A tool is about to be called. What the hook sets in the context variables holds for this tool.
+
+    Args:
+        call: which run.
+        tool: its name, as the model says it.
+        tool_call_id: what the model calls the call; None where it does not.
+        round: which, from 1.
+    """
+
+    call: Call
+    tool: str
+    tool_call_id: str | None
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCalled:
+    """A tool has returned.
+
+    Args:
+        call: which run.
+        tool: its name.
+        tool_call_id: as in `ToolStarted`.
+        round: which, from 1.
+        seconds: that it took.
+    """
+
+    call: Call
+    tool: str
+    tool_call_id: str | None
+    round: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFailed:
+    """A tool has raised, does not exist, or was given arguments that do not fit. The model is told, and may try again.
+
+    Args:
+        call: which run.
+        tool: its name, as the model says it.
+        tool_call_id: as in `ToolStarted`.
+        round: which, from 1.
+        seconds: that it took.
+        error: what was raised.
+    """
+
+    call: Call
+    tool: str
+    tool_call_id: str | None
+    round: int
+    seconds: float
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """A run of tools is over. The last event of a run.
+
+    Args:
+        call: which run.
+        seconds: since the run began, with the time that its caller took.
+        rounds: how often results were fed back.
+        calls: how many calls of tools were answered.
+        error: what ended it early; `GeneratorExit` where its caller has left it; None when it came to its end or was cancelled.
+    """
+
+    call: Call
+    seconds: float
+    rounds: int
+    calls: int
+    error: BaseException | None
+
+
+Event: TypeAlias = (
+    Started
+    | Connected
+    | FirstPart
+    | Batch
+    | Retried
+    | Finished
+    | Failed
+    | Cancelled
+    | RunStarted
+    | ToolStarted
+    | ToolCalled
+    | ToolFailed
+    | RunEnded
+)
 """What a hook is told, one of these a time."""
 
 Hook: TypeAlias = Callable[[Event], object]

@@ -1,7 +1,8 @@
 """OpenTelemetry: a hook that turns the calls of a client into spans and metrics. Needs the extra `otel`.
 
 They follow the semantic conventions for generative AI, for the calls that have a place there: chat, generate, embed and
-embeddings. A span is a child of the one that is current where the call was made. No prompt and no answer is recorded.
+embeddings. A span is a child of the one that is current where the call was made. A run of tools is a span around those of its
+rounds and of its tools. No prompt, no answer, and nothing that a tool is given or returns is recorded.
 
 Runs where events are told: the beginning of a span on the caller's thread, the rest on the hub's.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from opentelemetry import metrics, trace
+from opentelemetry import context, metrics, trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from ollama_sync import __version__, events
@@ -77,11 +78,15 @@ class OpenTelemetry:
             description="Number of input and output tokens used.",
             explicit_bucket_boundaries_advisory=_TOKENS,
         )
-        # By the call: begun on the caller's thread, ended on the hub's.
+        # By the call: begun on the caller's thread, ended on the hub's. By the run: all on its caller's.
         self._spans: dict[int, Span] = {}
+        self._tools: dict[int, Span] = {}  # a run calls one tool at a time
 
     def __call__(self, event: events.Event) -> None:
         """Take an event."""
+        if event.call.verb == "run_tools":
+            self._take_of_run(event)
+            return
         if event.call.verb not in _OPERATIONS:
             return
         if isinstance(event, events.Started):
@@ -100,6 +105,34 @@ class OpenTelemetry:
             name, kind=SpanKind.CLIENT, attributes=attributes
         )
 
+    def _take_of_run(self, event: events.Event) -> None:
+        """Make a span of a run, and of each of its tools; those of its rounds are the spans of their calls."""
+        if isinstance(event, events.RunStarted):
+            attributes = {"gen_ai.request.model": event.call.model}
+            self._spans[event.call.id] = self._enter("invoke_agent", "", attributes)
+        elif isinstance(event, events.ToolStarted):
+            attributes = {"gen_ai.tool.name": event.tool, "gen_ai.tool.type": "function"}
+            if event.tool_call_id:
+                attributes["gen_ai.tool.call.id"] = event.tool_call_id
+            self._tools[event.call.id] = self._enter("execute_tool", event.tool, attributes)
+        elif isinstance(event, events.ToolCalled):
+            _leave(self._tools.pop(event.call.id), None)
+        elif isinstance(event, events.ToolFailed):
+            _leave(self._tools.pop(event.call.id), event.error)
+        elif isinstance(event, events.RunEnded):
+            _leave(self._spans.pop(event.call.id), event.error)
+
+    def _enter(self, operation: str, what: str, attributes: Attributes) -> Span:
+        """Begin a span, and make it the current one: of the context that belongs to the run or the tool, and ends with it."""
+        common = {"gen_ai.operation.name": operation, "gen_ai.provider.name": "ollama"}
+        span = self._tracer.start_span(
+            f"{operation} {what}".rstrip(),
+            kind=SpanKind.INTERNAL,
+            attributes=common | attributes,
+        )
+        context.attach(trace.set_span_in_context(span))
+        return span
+
     def _end(self, event: Ended) -> None:
         received = event.received
         final = received.final() if len(received.last) <= _LONGEST else {}
@@ -116,15 +149,23 @@ class OpenTelemetry:
             span.set_attributes(fault)
             span.set_status(StatusCode.ERROR)
         # Within the span's context, so that a metric can name the span as its exemplar.
-        context = trace.set_span_in_context(span)
+        around = trace.set_span_in_context(span)
         error = {name: value for name, value in fault.items() if name == "error.type"}
-        self._duration.record(event.seconds, common | error, context)
+        self._duration.record(event.seconds, common | error, around)
         if received.first_part is not None:
-            self._first_chunk.record(received.first_part, common, context)
+            self._first_chunk.record(received.first_part, common, around)
         for name, count in usage.items():
             kind = "input" if name.endswith("input_tokens") else "output"
-            self._tokens.record(count, common | {"gen_ai.token.type": kind}, context)
+            self._tokens.record(count, common | {"gen_ai.token.type": kind}, around)
         span.end()
+
+
+def _leave(span: Span, error: BaseException | None) -> None:
+    """End the span of a run or a tool. A caller that leaves a run early is no error."""
+    if error is not None and not isinstance(error, GeneratorExit):
+        span.set_attribute("error.type", type(error).__name__)
+        span.set_status(StatusCode.ERROR)
+    span.end()
 
 
 def _of_call(call: events.Call) -> Attributes:

@@ -22,6 +22,11 @@ EVERY = [
     events.Finished(CALL, 0.1, RECEIVED),
     events.Failed(CALL, 0.1, RECEIVED, ConnectError("refused")),
     events.Cancelled(CALL, 0.1, RECEIVED),
+    events.RunStarted(CALL),
+    events.ToolStarted(CALL, "add", "call_1", 1),
+    events.ToolCalled(CALL, "add", "call_1", 1, 0.1),
+    events.ToolFailed(CALL, "add", None, 1, 0.1, ValueError("no")),
+    events.RunEnded(CALL, 0.1, 1, 2, None),
 ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ollama_sync import Client, ErrorLine, ResponseError
-from ollama_sync.testing import Gate, MockOllama, chunk, head, reply, silence, stream, wait
+from ollama_sync.testing import Gate, MockOllama, answer, chunk, head, reply, silence, stream, wait
 
 pytest.importorskip("opentelemetry.sdk")
 
@@ -35,6 +35,11 @@ FINAL = {
     "prompt_eval_count": 11,
     "eval_count": 2,
 }
+
+
+def double(n: int) -> int:
+    """Double a number."""
+    return 2 * n
 
 
 class Telemetry:
@@ -202,6 +207,72 @@ def test_each_operation_is_a_span(
     assert {attributes["gen_ai.token.type"]: count for count, attributes in usage} == tokens
 
 
+def test_a_run_of_tools_is_a_tree_of_spans(server: MockOllama, telemetry: Telemetry) -> None:
+    """The run holds its rounds and tools, a tool what is done in it; nothing of what was said is in them."""
+    tracer = telemetry.tracers.get_tracer("test")
+
+    def look_up(word: str) -> str:
+        """Look up a word."""
+        with tracer.start_as_current_span("database"):
+            return "a secret result"
+
+    def fail() -> None:
+        """Fail."""
+        raise ValueError("a secret reason")
+
+    calls = [("look_up", {"word": "a secret argument"}), ("fail", {})]
+    server.script([answer(tool_calls=calls)])
+    server.script([answer(["a secret answer"])])
+    with Client(server.url, observe=telemetry.hook) as client:
+        with tracer.start_as_current_span("outer"):
+            client.run_tools("m", HI, [look_up, fail]).result()
+        assert not trace.get_current_span().is_recording()
+    spans = telemetry.spans
+    names = {span.context.span_id: span.name for span in spans if span.context}
+    tree = [(span.name, names[span.parent.span_id] if span.parent else "") for span in spans]
+    assert tree == [
+        ("chat m", "invoke_agent"),
+        ("database", "execute_tool look_up"),
+        ("execute_tool look_up", "invoke_agent"),
+        ("execute_tool fail", "invoke_agent"),
+        ("chat m", "invoke_agent"),
+        ("invoke_agent", "outer"),
+        ("outer", ""),
+    ]
+    assert dict(spans[3].attributes or {}) == {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.provider.name": "ollama",
+        "gen_ai.tool.name": "fail",
+        "gen_ai.tool.type": "function",
+        "gen_ai.tool.call.id": server.requests[1].json["messages"][-1]["tool_call_id"],
+        "error.type": "ValueError",
+    }
+    assert dict(spans[5].attributes or {}) == {
+        "gen_ai.operation.name": "invoke_agent",
+        "gen_ai.provider.name": "ollama",
+        "gen_ai.request.model": "m",
+    }
+    assert [span.status.status_code for span in spans[2:4]] == [StatusCode.UNSET, StatusCode.ERROR]
+    assert {span.kind for span in spans if "_" in span.name} == {SpanKind.INTERNAL}
+    assert not any("secret" in span.to_json() for span in spans)
+    assert telemetry.hook._spans == telemetry.hook._tools == {}
+
+
+def test_a_run_that_its_caller_leaves_is_no_error(server: MockOllama, telemetry: Telemetry) -> None:
+    """One that fails is, by the kind of its error."""
+    with Client(server.url, observe=telemetry.hook) as client:
+        run = client.run_tools("m", HI, [])
+        next(run)
+        run._tokens.close()
+        server.script([reply({"error": "no"}, 400)])
+        with pytest.raises(ResponseError):
+            client.run_tools("m", HI, []).result()
+    left, failed = (span for span in telemetry.spans if span.name == "invoke_agent")
+    assert left.status.status_code is StatusCode.UNSET
+    assert failed.status.status_code is StatusCode.ERROR
+    assert (failed.attributes or {})["error.type"] == "ResponseError"
+
+
 def test_other_calls_are_no_spans(server: MockOllama, telemetry: Telemetry) -> None:
     """The conventions have no place for a list of models, and it would only be noise."""
     with Client(server.url, observe=telemetry.hook) as client:
@@ -339,10 +410,13 @@ def test_the_names_are_those_of_the_conventions(server: MockOllama, telemetry: T
         client.chat("llama3.2", HI, stream=True).result()
         with pytest.raises(ResponseError):
             client.chat("llama3.2", HI)
+    server.script([answer(tool_calls=[("double", {"n": 1})])])
+    with Client(server.url, observe=telemetry.hook) as client:
+        client.run_tools("llama3.2", HI, [double]).result()
     used = {name for span in telemetry.spans for name in span.attributes or {}}
     used |= {"http.request.resend_count", "gen_ai.token.type", "gen_ai.client.token.usage"}
     used |= {f"gen_ai.client.operation.{name}" for name in ("duration", "time_to_first_chunk")}
     assert used <= known
     operations = importlib.import_module(f"{semconv}._incubating.attributes.gen_ai_attributes")
     values = {value.value for value in operations.GenAiOperationNameValues}
-    assert set(_OPERATIONS.values()) <= values
+    assert {*_OPERATIONS.values(), "invoke_agent", "execute_tool"} <= values

@@ -17,6 +17,7 @@ from ollama_sync._client.endpoints import Endpoint
 from ollama_sync._hub import shared_hub
 from ollama_sync._observe.hooks import Hooks
 from ollama_sync._observe.observer import observe as observer_of
+from ollama_sync._observe.runs import RunObserver
 from ollama_sync._observe.statistics import Totals
 from ollama_sync._policies import BatchPolicy, Timeout
 from ollama_sync._stream.stream import Stream
@@ -55,6 +56,10 @@ class Calls:
         self._batch = batch
         self._retries = policy_of(retries)
         self._max_buffered = max_buffered
+
+    def observed_run(self, model: str) -> RunObserver:
+        """Return who follows a run of tools."""
+        return RunObserver(self._hooks, model)
 
     def stream(
         self, route: Route, endpoint: Endpoint[T], body: object, answer_type: Any = None

@@ -30,6 +30,7 @@ from ollama_sync._client.verbs import (
 )
 from ollama_sync._config import api_key_for, check_headers, environment, parse_host
 from ollama_sync._hub import shared_hub
+from ollama_sync._observe.runs import RunObserver
 from ollama_sync._observe.statistics import ClientStatistics
 from ollama_sync._policies import BatchPolicy, Timeout
 from ollama_sync._stream.stream import Stream
@@ -244,6 +245,9 @@ class Client:
     def calls(self) -> Calls:
         """What a fleet makes its calls by; not for users."""
         return self._calls
+
+    def _observed_run(self, model: str) -> RunObserver:
+        return self._calls.observed_run(model)
 
     def _stream(
         self, endpoint: Endpoint[T], body: bytes | None, answer_type: Any = None

@@ -54,12 +54,38 @@ def log_event(event: events.Event) -> None:
         call_log.debug("call %d: %s after %.3f s", call.id, how, event.seconds)
     elif isinstance(event, events.FirstPart):
         call_log.debug("call %d: first part after %.3f s", call.id, event.seconds)
-    elif not isinstance(event, events.Batch):
+    elif isinstance(event, (events.Finished, events.Failed, events.Cancelled)):
         call_log.info(
             "call %d: %s%s, %s %s: %s after %.3f s: %d parts, %d bytes%s",
             *(call.id, call.verb, f", model {call.model}" if call.model else ""),
             *(call.method, call.url, type(event).__name__.lower(), event.seconds),
             *(event.received.parts, event.received.bytes, _ending(event)),
+        )
+
+
+def log_run(event: events.Event) -> None:
+    """Write a line about one step of a run of tools. Of an error its type alone: its text may have the arguments in it."""
+    from ollama_sync import events  # whoever calls has imported it
+
+    run = event.call
+    if isinstance(event, events.RunStarted):
+        call_log.debug("run %d: run_tools, model %s", run.id, run.model)
+    elif isinstance(event, events.ToolStarted):
+        call_log.debug("run %d: round %d calls the tool %s", run.id, event.round, event.tool)
+    elif isinstance(event, events.ToolCalled):
+        call_log.info(
+            "run %d: the tool %s returned after %.3f s", run.id, event.tool, event.seconds
+        )
+    elif isinstance(event, events.ToolFailed):
+        call_log.info(
+            "run %d: the tool %s failed after %.3f s: %s",
+            *(run.id, event.tool, event.seconds, type(event.error).__name__),
+        )
+    elif isinstance(event, events.RunEnded):
+        call_log.info(
+            "run %d: run_tools, model %s: %s after %.3f s: rounds with tools: %d, tools called: %d",
+            *(run.id, run.model, "finished" if event.error is None else "ended early"),
+            *(event.seconds, event.rounds, event.calls),
         )
 
 

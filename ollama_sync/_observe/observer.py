@@ -24,6 +24,11 @@ _INFO = 20
 _ids = itertools.count(1)
 
 
+def next_number() -> int:
+    """Return the number of a call, or of a run of tools: unique within the process."""
+    return next(_ids)
+
+
 class CallObserver(Protocol):
     """Is told what becomes of one call."""
 
@@ -115,7 +120,7 @@ def observe(
         body: of the request; looked at for the model only.
         is_stream: whether the reply is read part by part.
     """
-    number = next(_ids)
+    number = next_number()
     counting = CountingObserver(totals, number, verb, tried, is_stream=is_stream)
     if not hooks and not call_log.isEnabledFor(_INFO):
         return counting

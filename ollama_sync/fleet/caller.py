@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 from ollama_sync._client.calls import Calls, with_parsed
 from ollama_sync._client.endpoints import Endpoint
 from ollama_sync._client.outcomes import Launcher
+from ollama_sync._observe.runs import RunObserver
 from ollama_sync._stream.stream import Stream
 from ollama_sync._transport.blobs import Blob, OnProgress
 from ollama_sync.errors import RequestError
@@ -68,6 +69,9 @@ class FleetCaller:
         self._fleet = fleet
         self._model = str(model)
         self._affinity = affinity
+
+    def _observed_run(self, model: str) -> RunObserver:
+        return self._fleet.calls.observed_run(model)
 
     def _stream(
         self, endpoint: Endpoint[T], body: bytes | None, answer_type: Any = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ollama_sync._client.endpoints import Endpoint
+from ollama_sync._observe.runs import RunObserver
 from ollama_sync._stream.stream import Stream
 from ollama_sync._transport.blobs import Blob, OnProgress
 from ollama_sync.types import ChatResponse, GenerateResponse, StatusResponse, View
@@ -38,6 +39,9 @@ class Caller(Protocol):
 
     def _launcher(self) -> Launcher:
         """Return who makes many calls."""
+
+    def _observed_run(self, model: str) -> RunObserver:
+        """Return who follows a run of tools."""
 
     def _stream(
         self, endpoint: Endpoint[T], body: bytes | None, answer_type: Any = None

@@ -10,11 +10,13 @@ tools; a `ToolRun` belongs to one thread at a time, but `cancel` may be called f
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ollama_sync._client import arguments
 from ollama_sync._client.verbs.answers import Common, Messages, chat
 from ollama_sync._client.verbs.caller import Caller
+from ollama_sync._observe.runs import RunObserver
 from ollama_sync._stream.stream import Stream
 from ollama_sync.errors import OllamaError, RequestError
 from ollama_sync.types import ChatResponse, Message
@@ -34,6 +36,7 @@ class ToolRun:
         functions: the tools by name.
         max_rounds: how often the results of tools are fed back.
         max_calls: how many calls may be made in all.
+        observer: follows the run.
 
     Attributes:
         messages: the whole conversation, with the calls and their results.
@@ -60,11 +63,13 @@ class ToolRun:
         functions: Mapping[str, Callable[..., Any]],
         max_rounds: int,
         max_calls: int,
+        observer: RunObserver,
     ) -> None:
         self._ask = ask
         self._functions = functions
         self._max_rounds = max_rounds
         self._max_calls = max_calls
+        self._observer = observer
         self._stream: Stream[ChatResponse] | None = None
         self._cancelled = False
         self._tokens = self._run()
@@ -99,8 +104,17 @@ class ToolRun:
             stream.cancel()
 
     def _run(self) -> Iterator[list[str]]:
+        self._observer.began()
+        try:
+            yield from self._rounds()
+        except BaseException as error:
+            self._observer.ended(self.rounds, self.calls, error)
+            raise
+        self._observer.ended(self.rounds, self.calls, None)
+
+    def _rounds(self) -> Iterator[list[str]]:
         while True:
-            with self._ask(self.messages) as stream:
+            with self._observer.within(self._ask, self.messages) as stream:
                 self._stream = stream
                 if self._cancelled:  # before there was a stream to cancel
                     stream.cancel()
@@ -127,6 +141,16 @@ class ToolRun:
 
     def _answer(self, call: Message.ToolCall) -> Message:
         """Call a tool and return what it says. What goes wrong is told to the model, which may try again."""
+        name = call.function.name
+        try:
+            text = self._observer.tool(name, call.id, self.rounds + 1, partial(self._call, call))
+        except Exception as error:  # noqa: BLE001 - whatever the user's function raises is the model's to hear
+            kind = f"{type(error).__name__}: " if name in self._functions else ""
+            text = f"error: {kind}{error}"
+        return Message(role="tool", content=text, tool_name=name, tool_call_id=call.id)
+
+    def _call(self, call: Message.ToolCall) -> str:
+        """Call a tool, and return its result as text."""
         from ollama_sync.tools import (
             call_tool,
             tool_result_text,
@@ -136,13 +160,8 @@ class ToolRun:
         function = self._functions.get(name)
         if function is None:
             known = ", ".join(sorted(self._functions))
-            text = f"error: there is no tool {name!r}; there are: {known}"
-        else:
-            try:
-                text = tool_result_text(call_tool(function, call.function.arguments))
-            except Exception as error:  # noqa: BLE001 - whatever the user's function raises is the model's to hear
-                text = f"error: {type(error).__name__}: {error}"
-        return Message(role="tool", content=text, tool_name=name, tool_call_id=call.id)
+            raise RequestError(f"there is no tool {name!r}; there are: {known}")
+        return tool_result_text(call_tool(function, call.function.arguments))
 
 
 def run_tools(
@@ -213,4 +232,5 @@ def run_tools(
         stream: Stream[ChatResponse] = chat(self, model, so_far, tools=schemas, stream=True, **more)
         return stream
 
-    return ToolRun(ask, conversation, functions, max_rounds, max_calls)
+    observer = self._observed_run(model)
+    return ToolRun(ask, conversation, functions, max_rounds, max_calls, observer)
