@@ -323,11 +323,14 @@ def test_a_paused_stream_goes_on_when_it_was_taken_by_merge(server: MockOllama) 
 
 
 def test_more_streams_than_kept_connections_are_no_reason_for_a_warning(
-    client: Client, caplog: pytest.LogCaptureFixture
+    server: MockOllama, client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What is open above the number that is kept is closed afterwards, and urllib3 does not call that a full pool."""
-    for _ in range(2):
-        for _ in merge([chat(client) for _ in range(140)]):
-            pass
+    gate = Gate()
+    server.on("POST", "/api/chat", [head(), wait(gate), chunk(part("", done=True)), end()])
+    streams = [chat(client) for _ in range(140)]
+    gate.open()
+    for _ in merge(streams):
+        pass
     assert client.statistics().connections == 128
     assert not [record for record in caplog.records if record.name.startswith("urllib3")]
