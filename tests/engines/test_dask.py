@@ -7,6 +7,7 @@ import importlib.util
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -62,6 +63,25 @@ if __name__ == "__main__":
             told["raised"] = str(error)
         progress = outcomes.progress
     told |= {"said": said, "done": progress.done, "running": progress.running}
+    print(json.dumps(told))
+"""
+
+FATAL = """
+import json, os, sys
+from ollama_sync.dask import DaskFleet
+
+def request(number):
+    if number == 13:
+        os._exit(1)
+    return {"prompt": f"row {number}"}
+
+if __name__ == "__main__":
+    told = {"ok": [], "lost": []}
+    with DaskFleet(json.loads(os.environ["SERVERS"]), "local:2") as fleet:
+        for outcome in fleet.map("generate", list(range(100)), request=request, model="m"):
+            told["ok" if outcome.ok else "lost"].append(outcome.item)
+            if not outcome.ok:
+                told["error"] = str(outcome.error)
     print(json.dumps(told))
 """
 
@@ -281,12 +301,34 @@ def test_a_wrong_argument_starts_nothing(wrong: dict[str, Any], says: str) -> No
         DaskFleet(**{"servers": ["gpu1"], "cluster": "local:2", **wrong})
 
 
-def test_wrong_parameters_start_no_cluster() -> None:
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"promt": "x"}, "promt"),
+        ({"parallel": 0}, "places"),
+        ({"request": 3}, "request"),
+        ({"items": "text"}, "iterable of items"),
+    ],
+    ids=str,
+)
+def test_wrong_parameters_start_no_cluster(wrong: dict[str, Any], says: str) -> None:
     """They are told by `map`, before anything else."""
     with DaskFleet(["gpu1"], "local:2") as fleet:
-        with pytest.raises(RequestError, match="promt"):
-            fleet.map("generate", [], promt="x")
+        with pytest.raises(RequestError, match=says):
+            fleet.map("generate", **{"items": [], **wrong})
         assert fleet._client is None
+
+
+def test_a_request_that_kills_its_worker_costs_its_partition(
+    program: Callable[..., Any], environ: dict[str, str]
+) -> None:
+    """After so many deaths it fails, with all of its partition; the others are answered by the next worker."""
+    environ["DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES"] = "1"
+    told = program(FATAL)
+    assert sorted(told["ok"] + told["lost"]) == list(range(100))
+    assert 13 in told["lost"]
+    assert len(told["ok"]) > 20
+    assert re.match(r"Dask: a partition of \d+ requests was lost \(KilledWorker", told["error"])
 
 
 @pytest.mark.parametrize("hosts", [1, 2])
@@ -306,7 +348,9 @@ def test_the_command_spreads_a_file(
         timeout=50,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    # Progress alone, where the cluster has taken its time to start.
+    assert all(re.match(r"\d+ of 100, ", line) for line in done.stderr.splitlines())
     assert done.stdout.startswith("100 of 100 answered, in ")
     assert answers(tmp_path / "out.jsonl") == {prompt: prompt.upper() for prompt in prompts}
     assert pair.asked == dict.fromkeys(prompts, 1)
@@ -316,7 +360,7 @@ def test_no_scheduler_is_told(environ: dict[str, str], tmp_path: Path) -> None:
     """With the address, and what to look at."""
     write_rows(tmp_path / "in.jsonl", 1)
     program = (
-        "import ollama_sync, ollama_sync.dask as dask; dask._PATIENCE = 1.0\n"
+        "import ollama_sync, ollama_sync.dask as dask; dask._fleet._PATIENCE = 1.0\n"
         "fleet = dask.DaskFleet(['127.0.0.1:1'], 'tcp://127.0.0.1:1')\n"
         "try: ollama_sync.run_batch('in.jsonl', 'out.jsonl', servers=fleet, model='m')\n"
         "except ollama_sync.ConnectError as error: print(error)\n"
