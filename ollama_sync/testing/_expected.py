@@ -46,7 +46,7 @@ def known(path: str, paths: Iterable[str]) -> None:
     """
     if path not in (known := sorted(paths)):
         raise UsageError(
-            f"script: path={path!r} is none of Ollama's{_near(path, known)}. For a route of your own take server.on, "
+            f"script: path={path!r} is none of Ollama's{_near(path, known) or '.'} For a route of your own take server.on, "
             "or set server.strict = False"
         )
 

@@ -22,6 +22,7 @@ from ollama_sync.testing._library import Library
 from ollama_sync.testing._request import Headers, Request
 from ollama_sync.testing._routes import Routes
 from ollama_sync.testing._script import reply
+from ollama_sync.testing._scripts import steps_of
 from ollama_sync.testing._steps import Handler, Hangup, Silence, Wait
 
 _FRAMING = ("content-length", "transfer-encoding", "connection", "date")
@@ -269,7 +270,7 @@ def _rendered(handler: Handler, request: Request) -> tuple[int, list[tuple[str, 
     """Return status, headers and body of what a handler says."""
     wire: Any = _Wire()
     connection = Connection(wire, wire, request, _refuse)
-    for step in handler(request) if callable(handler) else handler:
+    for step in steps_of(handler(request) if callable(handler) else handler):
         if isinstance(step, (Wait, Silence, Hangup)):
             _refuse()
         step.run(connection)

@@ -7,12 +7,37 @@ deques are atomic.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
+from ollama_sync.errors import UsageError
 from ollama_sync.testing import _expected
 from ollama_sync.testing._request import Request
 from ollama_sync.testing._routes import PATHS, Routes, is_open
-from ollama_sync.testing._steps import Handler, Script
+from ollama_sync.testing._steps import Handler, Script, Step
+
+
+def steps_of(given: object) -> Script:
+    """Return a script: one as it is, a single step as a script of one.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if hasattr(given, "run"):
+        return [cast("Step", given)]
+    wrong = [given]
+    if isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping)):
+        # What is made while it is said, as by a generator, is not looked into.
+        wrong = [one for one in given if not hasattr(one, "run")] if isinstance(given, list) else []
+    if wrong:
+        raise UsageError(
+            f"{wrong[0]!r} is no step of a script; a text is said by answer(['Tea']), a status by reply({{…}}, 503)"
+        )
+    return cast("Script", given)
+
+
+def _is_function(handler: object) -> bool:
+    return callable(handler) and not hasattr(handler, "run")
 
 
 class Scripts:
@@ -31,10 +56,13 @@ class Scripts:
 
     def on(self, method: str, path: str, handler: Handler) -> None:
         """See `MockOllama.on`."""
-        self._handlers[method, path] = handler
+        self._handlers[method.upper(), path] = (
+            handler if _is_function(handler) else steps_of(handler)
+        )
 
-    def add(self, steps: Script, path: str) -> None:
+    def add(self, steps: Script | Step, path: str) -> None:
         """See `MockOllama.script`."""
+        steps = steps_of(steps)
         if self.strict and not is_open(path):
             _expected.known(path, PATHS)
         self._queues.setdefault(path, deque()).append(steps)
@@ -72,7 +100,7 @@ class Scripts:
             pass  # no script waits for this path
         handler = self._handler(request)
         if handler is not None:
-            return handler(request) if callable(handler) else handler
+            return steps_of(handler(request) if callable(handler) else handler)
         if self.strict and not is_open(request.path):
             complaint = _expected.unexpected(request, list(self._queues), PATHS)
             if complaint is not None:

@@ -29,7 +29,7 @@ from ollama_sync.testing._request import Request
 from ollama_sync.testing._routes import Routes
 from ollama_sync.testing._script import reply
 from ollama_sync.testing._scripts import Scripts
-from ollama_sync.testing._steps import Handler, Script
+from ollama_sync.testing._steps import Handler, Script, Step
 
 
 class MockOllama:
@@ -227,16 +227,16 @@ class MockOllama:
         Args:
             method: "POST".
             path: the whole path, without a query; a `*` at its end stands for anything.
-            handler: a script, or a function that takes the `Request` and returns one. The function runs on the server's thread:
-                it may wait by gates and by gevent, and may not block.
+            handler: a script, a step, or a function that takes the `Request` and returns one. The function runs on the server's
+                thread: it may wait by gates and by gevent, and may not block.
         """
         self._scripts.on(method, path, handler)
 
-    def script(self, steps: Script, path: str = "/api/chat") -> None:
-        """Answer the next request to `path` by these steps, once. Scripts for one path are used up in order.
+    def script(self, steps: Script | Step, path: str = "/api/chat") -> None:
+        """Answer the next request to `path` by these steps, or this one, once. Scripts for one path are used up in order.
 
         Raises:
-            UsageError: the server is strict, and Ollama has no such path.
+            UsageError: these are no steps; or the server is strict, and Ollama has no such path.
         """
         self._scripts.add(steps, path)
 
@@ -378,7 +378,7 @@ class MockOllama:
         except BaseException as error:  # noqa: BLE001 - raised by `stop`, in the test's own thread
             self._errors.append(error)
             if not connection.is_begun:
-                said = {"error": f"the mock's script failed: {error!r}"}
+                said = {"error": f"the mock's script failed: {type(error).__name__}: {error}"}
                 reply(said, 500, {"Connection": "close"}).run(connection)
 
     def _count_disconnect(self) -> None:

@@ -48,8 +48,8 @@ Example:
     3
 """
 
-Handler = Script | Callable[[Request], Script]
-"""What answers the requests to one path: a script for all of them, or a function that makes one for each.
+Handler = Script | Step | Callable[[Request], Script | Step]
+"""What answers the requests to one path: a script or a step for all of them, or a function that makes one for each.
 
 Example:
     >>> from ollama_sync import Client

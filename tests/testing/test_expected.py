@@ -77,7 +77,10 @@ def test_a_mock_is_not_strict_by_itself() -> None:
 
 @pytest.mark.parametrize(
     ("path", "hint"),
-    [("/api/chats", "did you mean '/api/chat'?"), ("/nowhere/at/all/x", "none of Ollama's. For")],
+    [
+        ("/api/chats", "none of Ollama's; did you mean '/api/chat'? For"),
+        ("/nowhere/at/all/x", "none of Ollama's. For"),
+    ],
 )
 def test_a_script_for_no_path_of_ollamas_is_refused(
     server: MockOllama, path: str, hint: str
