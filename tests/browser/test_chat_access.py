@@ -132,7 +132,7 @@ def test_texts_stand_out(tab: Any, upstream: Any, scheme: str) -> None:
     upstream.script([answer([text], thinking=["Hm."], error="out of memory")])
     tab.ask("Hi")
     expect(tab.page.get_by_role("alert")).to_be_visible()
-    tab.page.get_by_text("Thoughts").click()
+    tab.page.locator("summary").click()  # "Thoughts", or for how long
     measured = tab.page.evaluate(_CONTRASTS)
     assert len(measured) > 30
     assert [(words, ratio) for words, ratio in measured if ratio < 4.5] == []
@@ -192,3 +192,22 @@ def test_a_narrow_screen(new_tab: Callable[[], Any], upstream: Any) -> None:
     page.get_by_role("button", name="New conversation").click()
     expect(link).to_be_hidden()
     expect(page.get_by_role("textbox", name="Message")).to_be_focused()
+
+
+def test_words_of_buttons_stay_whole_on_a_phone(new_tab: Callable[[], Any], upstream: Any) -> None:
+    """Where a question is edited, the buttons beside the note keep their words in one line each."""
+    page = new_tab().page
+    page.set_viewport_size({"width": 360, "height": 640})
+    upstream.script([answer(["Twice a day."])])
+    page.get_by_role("textbox", name="Message").fill("How often is it high tide?")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("article").last).to_contain_text("tokens/s")
+    page.get_by_role("button", name="Edit the message").click()
+    for name in ("Cancel", "Send"):
+        button = page.locator(".editor").get_by_role("button", name=name)
+        lines = button.evaluate("""button => {
+            const range = document.createRange()
+            range.selectNodeContents(button)
+            return range.getClientRects().length
+        }""")
+        assert lines == 1

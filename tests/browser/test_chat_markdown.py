@@ -141,6 +141,12 @@ ATTACKS = [
     "|<script>window.hit = 1</script>|<img src=x onerror='window.hit = 1'>|\n|-|-|\n|<svg onload='window.hit = 1'>|",
     "![x](javascript:window.hit=1) ![y](data:image/svg+xml,<svg/onload=hit=1>) https://a.b/<script>hit=1</script>",
     "```html\n<script>window.hit = 1</script><img src=x onerror='window.hit = 1'>\n```",
+    "[tab](java\tscript:hit=1) [entity](javascript&#58;hit=1) [space]( javascript:hit=1) [vb](vbscript:hit=1) <javascript:hit=1>",
+    "[ref] [blob](blob:https://a.b/1) [file](file:///etc/passwd)\n\n[ref]: javascript:window.hit=1",
+    "<style>* { display: none }</style><base href=//evil.example><meta http-equiv=refresh content='0;//evil.example'>",
+    "<form action=//evil.example><input autofocus onfocus='window.hit = 1'></form><object data=x></object><embed src=x>",
+    "<math><mtext><svg><style><img src=x onerror='window.hit = 1'></style></svg></mtext></math>",
+    "|a|\n|-|-|-|\n|[x](javascript:window.hit=1)|<svg/onload=window.hit=1>|||\n|`|\n||\n|-\n|<td onclick=hit=1>",
     "```<b>\nx\n```\n```py\n\"<img src=x onerror='window.hit = 1'>\"\n```",
 ]
 
@@ -153,6 +159,7 @@ def test_what_a_model_says_never_runs(tab: Any, upstream: Any) -> None:
     expect(tab.page.get_by_role("alert")).to_contain_text("onerror")
     for _ in range(2):
         bad = "script:not([src]), article img, article svg:not(button svg), iframe, #sidebar a img, [onerror], [onload], [onclick]"
+        bad += ", [onfocus], base, article :is(style, meta, math, object, embed, form:not(.editor), input)"
         assert tab.page.locator(bad).count() == 0
         links = tab.page.locator("article a").evaluate_all("links => links.map(link => link.href)")
         assert all(link.startswith("https://a.b/") for link in links), links
