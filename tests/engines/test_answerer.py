@@ -1,4 +1,4 @@
-"""The same `Answerer`, under each engine: every row answered once, by several processes."""
+"""The same `Answerer`, under each engine: every row answered once, where the engine has put it."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_multiprocessing(method: str, program: Callable[..., Any], pair: Any) ->
     """However its processes are made, also after the parent has made calls."""
     told = program(MULTIPROCESSING, method)
     check(told, pair.asked)
-    assert told["processes"] == 2
+    assert told["is_elsewhere"]
 
 
 def test_a_process_pool_executor(program: Callable[..., Any], pair: Any) -> None:
