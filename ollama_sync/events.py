@@ -1,6 +1,8 @@
 """What a hook given as `Client(observe=...)` is told: one frozen value for each step of a call.
 
-No event has a prompt, a key or a header in it. The answer of a model is only in `Received.last`, which no `repr` shows.
+No event has a key or a header in it, and none a prompt, unless a hook asks for what is said by an attribute `captures_content`
+that is true: then `Started.asked`, `Received.said`, `ToolStarted.arguments` and `ToolCalled.result` have it for all hooks of the
+client. Else the answer of a model is only in `Received.last`. No `repr` shows any of it.
 
 Pure: values, and the decoding of one line for who asks. `Started`, and what is told of a run of tools, comes on the caller's
 thread, the others on the hub's.
@@ -71,12 +73,14 @@ class Received:
         bytes: of the body, without its framing.
         first_part: seconds from the call to the first part of a stream; None before, and where there are no parts.
         last: the last part of a stream, or the whole of a reply that does not stream, as it came; b"" when nothing did.
+        said: the whole reply as it came, where a hook captures content, and up to 1 MiB; else b"".
     """
 
     parts: int
     bytes: int
     first_part: float | None
     last: JSON = field(repr=False)
+    said: JSON = field(default=b"", repr=False)
 
     def final(self) -> dict[str, Any]:
         """Decode `last`: of an answer's end it has the reason, the tokens and the durations. {} when it is no object.
@@ -101,9 +105,11 @@ class Started:
 
     Args:
         call: which.
+        asked: the body of the request, where a hook captures content, and up to 1 MiB; else b"".
     """
 
     call: Call
+    asked: JSON = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,12 +245,14 @@ class ToolStarted:
         tool: its name, as the model says it.
         tool_call_id: what the model calls the call; None where it does not.
         round: which, from 1.
+        arguments: of the model, where a hook captures content; else None.
     """
 
     call: Call
     tool: str
     tool_call_id: str | None
     round: int
+    arguments: Any = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +265,7 @@ class ToolCalled:
         tool_call_id: as in `ToolStarted`.
         round: which, from 1.
         seconds: that it took.
+        result: what the model is told, where a hook captures content; else None.
     """
 
     call: Call
@@ -264,6 +273,7 @@ class ToolCalled:
     tool_call_id: str | None
     round: int
     seconds: float
+    result: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,20 +2,21 @@
 
 They follow the semantic conventions for generative AI, for the calls that have a place there: chat, generate, embed and
 embeddings. A span is a child of the one that is current where the call was made. A run of tools is a span around those of its
-rounds and of its tools. No prompt, no answer, and nothing that a tool is given or returns is recorded.
+rounds and of its tools. No prompt, no answer, and nothing that a tool is given or returns is recorded, unless that is asked for.
 
 Runs where events are told: the beginning of a span on the caller's thread, the rest on the hub's.
 """
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from urllib.parse import urlsplit
 
 from opentelemetry import context, metrics, trace
 from opentelemetry.trace import Span, SpanKind, StatusCode
 
-from ollama_sync import __version__, events
+from ollama_sync import __version__, _otel_content, events
 from ollama_sync.errors import ResponseError
 
 __all__ = ["OpenTelemetry"]
@@ -35,6 +36,9 @@ _LONGEST = 65536
 _SECONDS = [0.01 * 2**n for n in range(14)]
 _TOKENS = [4.0**n for n in range(14)]
 
+_CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+_ON_SPANS = {"true", "1", "span_only", "span_and_event"}
+
 Attributes = dict[str, Any]
 Ended = events.Finished | events.Failed | events.Cancelled
 
@@ -45,6 +49,11 @@ class OpenTelemetry:
     Args:
         tracer_provider: where spans go; None for the program's own.
         meter_provider: where metrics go; None for the program's own.
+        capture_content: whether spans also have what was asked and said, and what tools were given and returned. None: as
+            OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT says when this is made ("true", "span_only"), else not.
+
+    Attributes:
+        captures_content: whether they do.
 
     Example:
         >>> from ollama_sync import Client
@@ -57,7 +66,11 @@ class OpenTelemetry:
         self,
         tracer_provider: trace.TracerProvider | None = None,
         meter_provider: metrics.MeterProvider | None = None,
+        *,
+        capture_content: bool | None = None,
     ) -> None:
+        wanted = os.environ.get(_CAPTURE, "").lower() in _ON_SPANS
+        self.captures_content = wanted if capture_content is None else capture_content
         self._tracer = trace.get_tracer("ollama_sync", __version__, tracer_provider)
         meter = metrics.get_meter("ollama_sync", __version__, meter_provider)
         self._duration = meter.create_histogram(
@@ -91,6 +104,9 @@ class OpenTelemetry:
             return
         if isinstance(event, events.Started):
             self._begin(event.call)
+            if event.asked:
+                asked = _otel_content.asked(event.call.verb, event.asked)
+                self._spans[event.call.id].set_attributes(asked)
         elif isinstance(event, events.Retried):
             self._spans[event.call.id].set_attribute("http.request.resend_count", event.attempt)
         elif isinstance(event, Ended):
@@ -114,9 +130,14 @@ class OpenTelemetry:
             attributes = {"gen_ai.tool.name": event.tool, "gen_ai.tool.type": "function"}
             if event.tool_call_id:
                 attributes["gen_ai.tool.call.id"] = event.tool_call_id
+            if event.arguments is not None:
+                attributes |= _otel_content.arguments(event.arguments)
             self._tools[event.call.id] = self._enter("execute_tool", event.tool, attributes)
         elif isinstance(event, events.ToolCalled):
-            _leave(self._tools.pop(event.call.id), None)
+            tool = self._tools.pop(event.call.id)
+            if event.result is not None:
+                tool.set_attributes(_otel_content.result(event.result))
+            _leave(tool, None)
         elif isinstance(event, events.ToolFailed):
             _leave(self._tools.pop(event.call.id), event.error)
         elif isinstance(event, events.RunEnded):
@@ -144,6 +165,8 @@ class OpenTelemetry:
             eval_count="gen_ai.usage.output_tokens",
         )
         span.set_attributes(common | usage | _of_end(event, final))
+        if received.said:
+            span.set_attributes(_otel_content.said(event.call.verb, received.said))
         fault = _of_fault(event)
         if fault:
             span.set_attributes(fault)

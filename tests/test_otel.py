@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from ollama_sync import Client, ErrorLine, ResponseError
+from ollama_sync import Client, ErrorLine, ResponseError, events
 from ollama_sync.testing import Gate, MockOllama, answer, chunk, head, reply, silence, stream, wait
 
 pytest.importorskip("opentelemetry.sdk")
@@ -35,6 +36,12 @@ FINAL = {
     "prompt_eval_count": 11,
     "eval_count": 2,
 }
+
+
+CONTENT = [
+    *("input.messages", "output.messages", "system_instructions"),
+    *("tool.call.arguments", "tool.call.result"),
+]
 
 
 def double(n: int) -> int:
@@ -258,6 +265,147 @@ def test_a_run_of_tools_is_a_tree_of_spans(server: MockOllama, telemetry: Teleme
     assert telemetry.hook._spans == telemetry.hook._tools == {}
 
 
+def content(span: ReadableSpan) -> dict[str, Any]:
+    """Return what a span has of what was said, decoded where it is JSON."""
+    names = ("messages", "instructions", "arguments", "result")
+    found = {name: value for name, value in (span.attributes or {}).items() if name.endswith(names)}
+    return {
+        name.removeprefix("gen_ai."): value if name.endswith("result") else json.loads(str(value))
+        for name, value in found.items()
+    }
+
+
+@pytest.fixture
+def capturing(telemetry: Telemetry) -> Telemetry:
+    """One that also records what is said."""
+    telemetry.hook.captures_content = True
+    return telemetry
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_content_is_captured_when_asked_for(
+    server: MockOllama, capturing: Telemetry, is_stream: bool
+) -> None:
+    """In the form of the conventions: what was asked, and the whole answer, also of a stream."""
+    server.script(answer(["Tea ", "is hot"], thinking=["Hm", "m"]))
+    told = [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Why?"}]
+    with Client(server.url, observe=capturing.hook) as client:
+        reply = client.chat("m", told, stream=is_stream)
+        if is_stream:
+            reply.result()
+    (span,) = capturing.spans
+    assert content(span) == {
+        "input.messages": [
+            {"role": "system", "parts": [{"type": "text", "content": "Be short."}]},
+            {"role": "user", "parts": [{"type": "text", "content": "Why?"}]},
+        ],
+        "output.messages": [
+            {
+                "role": "assistant",
+                "parts": [
+                    {"type": "reasoning", "content": "Hmm"},
+                    {"type": "text", "content": "Tea is hot"},
+                ],
+                "finish_reason": "stop",
+            }
+        ],
+    }
+
+
+def test_content_of_a_generate_is_captured(server: MockOllama, capturing: Telemetry) -> None:
+    """Its prompt is a message, its system prompt the instructions. Of embeddings there is none."""
+    with Client(server.url, observe=capturing.hook) as client:
+        client.generate("m", "Why?", system="Be short.", stream=True).result()
+        client.embed("m", "Why?")
+    asked, embedded = capturing.spans
+    assert content(asked) == {
+        "input.messages": [{"role": "user", "parts": [{"type": "text", "content": "Why?"}]}],
+        "system_instructions": [{"type": "text", "content": "Be short."}],
+        "output.messages": [
+            {
+                "role": "assistant",
+                "parts": [{"type": "text", "content": "AAA"}],
+                "finish_reason": "stop",
+            }
+        ],
+    }
+    assert content(embedded) == {}
+
+
+def test_content_of_tools_is_captured(server: MockOllama, capturing: Telemetry) -> None:
+    """What a tool was given and returned, in its span and in the conversation."""
+    server.script([answer(tool_calls=[("double", {"n": 4})])])
+    server.script([answer(["8"])])
+    with Client(server.url, observe=capturing.hook) as client:
+        client.run_tools("m", HI, [double]).result()
+    first, tool, second, _ = capturing.spans
+    assert content(tool) == {"tool.call.arguments": {"n": 4}, "tool.call.result": "8"}
+    (called,) = content(first)["output.messages"]
+    (part,) = called["parts"]
+    call_id = part.pop("id")
+    assert part == {"type": "tool_call", "name": "double", "arguments": {"n": 4}}
+    assert content(second)["input.messages"][2] == {
+        "role": "tool",
+        "parts": [{"type": "tool_call_response", "response": "8", "id": call_id}],
+    }
+
+
+def test_very_long_content_is_left_out(server: MockOllama, capturing: Telemetry) -> None:
+    """Above 1 MiB, each by itself; tokens and the rest are there."""
+    server.script([stream([*[{"message": {"content": "x" * 100_000}}] * 11, FINAL])])
+    server.script(answer(["short"]))
+    with Client(server.url, observe=capturing.hook) as client:
+        client.chat("m", HI, stream=True).result()
+        client.chat("m", [{"role": "user", "content": "x" * (1 << 20)}])
+    long_answer, long_question = capturing.spans
+    assert list(content(long_answer)) == ["input.messages"]
+    assert (long_answer.attributes or {})["gen_ai.usage.output_tokens"] == 2
+    assert list(content(long_question)) == ["output.messages"]
+
+
+@pytest.mark.parametrize(
+    ("value", "given", "captures"),
+    [
+        (None, None, False),
+        ("true", None, True),
+        ("SPAN_ONLY", None, True),
+        ("event_only", None, False),
+        ("true", False, False),
+        (None, True, True),
+    ],
+)
+def test_content_is_opted_in(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, given: bool | None, captures: bool
+) -> None:
+    """By the argument, else by the variable of the conventions; else nothing is captured."""
+    name = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+    monkeypatch.delenv(name, raising=False)
+    if value is not None:
+        monkeypatch.setenv(name, value)
+    assert OpenTelemetry(capture_content=given).captures_content is captures
+
+
+def test_other_hooks_see_no_content_unless_one_asks(server: MockOllama) -> None:
+    """An event that is passed on has nothing in it that nobody wanted, and no `repr` has it ever."""
+    told: list[Any] = []
+
+    class Curious:
+        captures_content = True
+
+        def __call__(self, event: object) -> None:
+            told.append(event)
+
+    for hook in (told.append, Curious()):
+        with Client(server.url, observe=hook) as client:
+            client.chat("m", HI)
+    started = [event for event in told if isinstance(event, events.Started)]
+    ended = [event for event in told if isinstance(event, events.Finished)]
+    assert started[0].asked == ended[0].received.said == b""
+    assert b"a secret prompt" in started[1].asked
+    assert b"AAA" in ended[1].received.said
+    assert "secret" not in repr(told)
+
+
 def test_a_run_that_its_caller_leaves_is_no_error(server: MockOllama, telemetry: Telemetry) -> None:
     """One that fails is, by the kind of its error."""
     with Client(server.url, observe=telemetry.hook) as client:
@@ -416,6 +564,7 @@ def test_the_names_are_those_of_the_conventions(server: MockOllama, telemetry: T
     used = {name for span in telemetry.spans for name in span.attributes or {}}
     used |= {"http.request.resend_count", "gen_ai.token.type", "gen_ai.client.token.usage"}
     used |= {f"gen_ai.client.operation.{name}" for name in ("duration", "time_to_first_chunk")}
+    used |= {f"gen_ai.{name}" for name in CONTENT}
     assert used <= known
     operations = importlib.import_module(f"{semconv}._incubating.attributes.gen_ai_attributes")
     values = {value.value for value in operations.GenAiOperationNameValues}

@@ -26,6 +26,7 @@ from ollama_sync._wire import loads
 from ollama_sync.errors import OllamaError
 
 _INFO = 20
+_MOST_SAID = 1 << 20  # bytes of a request or a reply that are kept for a hook that wants them
 
 # Our own bodies begin with the model, so that nothing of a prompt is decoded to find it.
 _MODEL = re.compile(rb'\{"model":("(?:[^"\\]|\\.)*")')
@@ -41,6 +42,7 @@ class TellingObserver:
         counting: adds the call to the totals.
         call: which.
         started: when the call began, on the monotonic clock.
+        body: of the request.
     """
 
     sees_blocks = True
@@ -53,6 +55,7 @@ class TellingObserver:
         counting: CountingObserver,
         call: events.Call,
         started: float,
+        body: object,
     ) -> None:
         self._call = call
         self._hub = hub
@@ -64,6 +67,10 @@ class TellingObserver:
         self._last_block = b""
         self._parts = self._bytes = 0  # since the last release
         self._has_part = False
+        self._captures = hooks.captures_content
+        self._asked = body if self._captures and isinstance(body, bytes) else b""
+        self._said: list[bytes] = []  # at most `_MOST_SAID` bytes
+        self._said_bytes = 0
         self._untold: deque[events.Event] = deque()
         self._is_telling = False
         self._context = copy_context()
@@ -72,7 +79,10 @@ class TellingObserver:
         """See `CallObserver.began`."""
         self._counting.began()
         # What is not an Exception is meant for the caller: Ctrl-C, a time limit of its own.
-        self._tell_all(events.Started(self._call), Exception)
+        asked, self._asked = self._asked, b""
+        self._tell_all(
+            events.Started(self._call, asked if len(asked) <= _MOST_SAID else b""), Exception
+        )
 
     def connected(self, *, kept: bool) -> None:
         """See `CallObserver.connected`."""
@@ -81,6 +91,10 @@ class TellingObserver:
     def put(self, block: bytes, parts: int) -> None:
         """See `CallObserver.put`."""
         self._last_block = block
+        if self._captures:
+            self._said_bytes += len(block)
+            if self._said_bytes <= _MOST_SAID:
+                self._said.append(block)
         self._parts += parts
         self._bytes += len(block)
         if self._call.stream and not self._has_part:
@@ -116,7 +130,10 @@ class TellingObserver:
         if call.stream:
             last = last[last.rfind(b"\n", 0, -1) + 1 :]
             first = None if counts.first_part is None else counts.first_part - counts.started
-        received = events.Received(counts.parts if call.stream else 0, counts.bytes, first, last)
+        said = b"".join(self._said) if self._said_bytes <= _MOST_SAID else b""
+        received = events.Received(
+            *(counts.parts if call.stream else 0, counts.bytes, first, last, said)
+        )
         if isinstance(end, Failed):
             return events.Failed(call, seconds, received, end.error)
         if isinstance(end, Cancelled):

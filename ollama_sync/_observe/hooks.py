@@ -38,6 +38,11 @@ class Hooks:
                 f"observe={observe!r}: a function that takes an event, or several different ones"
             )
 
+    @property
+    def captures_content(self) -> bool:
+        """Whether one of them wants to know what was said, by an attribute of this name."""
+        return any(getattr(hook, "captures_content", False) for hook in self._hooks.values())
+
     def __bool__(self) -> bool:
         """Whether there is anybody."""
         return bool(self._hooks)

@@ -129,4 +129,4 @@ def observe(
     from ollama_sync._observe.call_events import TellingObserver, call_of
 
     call = call_of(number, verb, tried, body, is_stream=is_stream)
-    return TellingObserver(hub, hooks, totals, counting, call, monotonic())
+    return TellingObserver(hub, hooks, totals, counting, call, monotonic(), body)

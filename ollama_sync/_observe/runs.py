@@ -57,29 +57,39 @@ class RunObserver:
         """Call a function within the run."""
         return function(*args) if self._context is None else self._context.run(function, *args)
 
-    def tool(self, name: str, call_id: str | None, number: int, function: Callable[[], R]) -> R:
+    def tool(
+        self,
+        name: str,
+        call_id: str | None,
+        number: int,
+        arguments: Any,
+        function: Callable[[], str],
+    ) -> str:
         """Call a tool, and tell what becomes of it. What it raises is passed on.
 
         Args:
             name: of the tool.
             call_id: what the model calls the call, if anything.
             number: of the round, from 1.
-            function: the tool, with its arguments.
+            arguments: as the model gave them.
+            function: makes the call.
         """
         if self._call is None:
             return function()
         from ollama_sync import events
 
         context = None if self._context is None else self._context.copy()
+        is_captured = self._hooks.captures_content
         said = (self._call, name, call_id, number)
-        self._tell(context, events.ToolStarted(*said))
+        self._tell(context, events.ToolStarted(*said, arguments if is_captured else None))
         started = monotonic()
         try:
             result = function() if context is None else context.run(function)
         except BaseException as error:
             self._tell(context, events.ToolFailed(*said, monotonic() - started, error))
             raise
-        self._tell(context, events.ToolCalled(*said, monotonic() - started))
+        seconds = monotonic() - started
+        self._tell(context, events.ToolCalled(*said, seconds, result if is_captured else None))
         return result
 
     def ended(self, rounds: int, calls: int, error: BaseException | None) -> None:

@@ -54,7 +54,8 @@ MAY_IMPORT = {
     # Imported by every pytest run in an environment where the package is installed.
     "pytest_plugin": f"{PUBLIC}|_client testing",
     "_official": f"{PUBLIC}|errors types tools",
-    "otel": f"{PUBLIC}|errors events",
+    "_otel_content": "",
+    "otel": f"{PUBLIC}|errors events _otel_content",
     "dask": f"{PUBLIC}|errors",
     "cli": f"{PUBLIC}|errors types tools modelfile testing dask",
     "__main__": "cli",

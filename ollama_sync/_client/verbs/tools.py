@@ -19,7 +19,7 @@ from ollama_sync._client.verbs.caller import Caller
 from ollama_sync._observe.runs import RunObserver
 from ollama_sync._stream.stream import Stream
 from ollama_sync.errors import OllamaError, RequestError
-from ollama_sync.types import ChatResponse, Message
+from ollama_sync.types import ChatResponse, Message, unwrap
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -143,7 +143,13 @@ class ToolRun:
         """Call a tool and return what it says. What goes wrong is told to the model, which may try again."""
         name = call.function.name
         try:
-            text = self._observer.tool(name, call.id, self.rounds + 1, partial(self._call, call))
+            text = self._observer.tool(
+                name,
+                call.id,
+                self.rounds + 1,
+                unwrap(call.function.arguments),
+                partial(self._call, call),
+            )
         except Exception as error:  # noqa: BLE001 - whatever the user's function raises is the model's to hear
             kind = f"{type(error).__name__}: " if name in self._functions else ""
             text = f"error: {kind}{error}"
