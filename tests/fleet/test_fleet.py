@@ -59,14 +59,21 @@ def free_port() -> int:
 # What suits a call best.
 
 
-def test_calls_spread_over_the_servers(servers: list[MockOllama]) -> None:
-    """Each of 60 prompts is answered once, and every server gets some."""
+def test_calls_spread_over_the_servers(servers: list[MockOllama], eventually: Eventually) -> None:
+    """While every call takes its time, each server has as many as it has places; in the end each of 60 prompts is answered once."""
+    gate = Gate()
+    for server in servers:
+        server.on("POST", "/api/generate", [wait(gate), answer()])
     with fleet_of(servers, parallel=2) as fleet:
-        outcomes = list(fleet.map("generate", prompts(60), model="m"))
-        assert [outcome.get().response for outcome in outcomes] == ["AAA"] * 60
-    asked = [generated(server) for server in servers]
-    assert sum(asked) == 60
-    assert min(asked) > 0
+        outcomes: list[Any] = []
+        asking = fleet.map("generate", prompts(60), model="m")
+        thread = threading.Thread(target=lambda: outcomes.extend(asking))
+        thread.start()
+        eventually(lambda: [generated(server) for server in servers] == [2, 2, 2])
+        gate.open()
+        thread.join(20)
+    assert [outcome.get().response for outcome in outcomes] == ["x"] * 60
+    assert sum(generated(server) for server in servers) == 60
     assert {outcome.host for outcome in outcomes} == {server.url for server in servers}
 
 
@@ -112,11 +119,12 @@ def test_a_model_that_nobody_has_is_not_found(servers: list[MockOllama]) -> None
 def test_a_conversation_stays_at_its_server(servers: list[MockOllama]) -> None:
     """Calls of one affinity go to one server, and different ones spread."""
     with fleet_of(servers) as fleet:
-        for number in range(12):
+        # So many that each of three servers has some, whatever their ports: in one run of three million one has none.
+        for number in range(40):
             for _ in range(3):
                 fleet.chat("m", HI, affinity=f"talk {number}")
     asked = [sum(request.path == "/api/chat" for request in server.requests) for server in servers]
-    assert sum(asked) == 36
+    assert sum(asked) == 120
     assert all(count % 3 == 0 for count in asked)
     assert min(asked) > 0
 
@@ -143,29 +151,37 @@ def test_the_rounds_of_a_tool_run_stay_together(servers: list[MockOllama]) -> No
 # Places.
 
 
-def test_no_server_has_more_calls_than_places(servers: list[MockOllama]) -> None:
+def test_no_server_has_more_calls_than_places(
+    servers: list[MockOllama], eventually: Eventually
+) -> None:
     """However many calls are open, each server works on as many as it has places; the others wait."""
+    gate = Gate()
     most: Counter[str] = Counter()
     running: Counter[str] = Counter()
 
-    def counted(name: str) -> Callable[[Any], Any]:
-        class Count:
-            def __init__(self, by: int) -> None:
-                self.by = by
+    class Count:
+        def __init__(self, name: str, by: int) -> None:
+            self.name = name
+            self.by = by
 
-            def run(self, connection: Any) -> None:
-                running[name] += self.by
-                most[name] = max(most[name], running[name])
-                if self.by > 0:
-                    connection.sleep(0.002)
-
-        return lambda _: [Count(1), Count(-1), answer()]
+        def run(self, _: Any) -> None:
+            running[self.name] += self.by
+            most[self.name] = max(most[self.name], running[self.name])
 
     for server in servers:
-        server.on("POST", "/api/generate", counted(server.url))
+        name = server.url
+        steps = [Count(name, 1), wait(gate), Count(name, -1), answer()]
+        server.on("POST", "/api/generate", steps)
     places = dict(zip((server.url for server in servers), (1, 2, 5), strict=True))
     with Fleet(places) as fleet, fleet.map("generate", prompts(80), model="m", parallel=40) as all_:
-        assert all(outcome.ok for outcome in all_)
+        outcomes: list[Any] = []
+        thread = threading.Thread(target=lambda: outcomes.extend(all_))
+        thread.start()
+        eventually(lambda: running == places)
+        gate.open()
+        thread.join(20)
+    assert len(outcomes) == 80
+    assert all(outcome.ok for outcome in outcomes)
     assert most == places
 
 
