@@ -51,7 +51,11 @@ def page() -> str:
 
 @app.get("/models")
 def models() -> list[str]:
-    return [str(model.model) for model in current_ollama.list().models]
+    ollama: Any = current_ollama
+    # With OLLAMA_HOSTS it is a fleet, whose servers may have different models.
+    servers = ollama if hasattr(ollama, "servers") else [ollama]
+    names = (str(model.model) for server in servers for model in server.list().models)
+    return list(dict.fromkeys(names))
 
 
 @app.post("/answers")
