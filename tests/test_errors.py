@@ -248,3 +248,19 @@ def test_the_failures_of_a_merge_are_all_there_in_order() -> None:
     failed = StreamsFailed([one, two])
     assert failed.errors == (one, two)
     assert failed.args == (one, two)
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ('{"error": "no such model"}', "no such model"),
+        ('{"error": {"code": 1}}', '{"error": {"code": 1}}'),
+        ('{"message": "x"}', '{"message": "x"}'),
+        ("{oops", "{oops"),
+        ("plain", "plain"),
+    ],
+)
+def test_a_response_error_takes_json_apart(given: str, error: str) -> None:
+    """As the official class does, which programs and the official async half make of the body of a reply."""
+    assert ResponseError(given, 404).error == error
+    assert str(ResponseError(given, 404)).startswith(error)

@@ -78,7 +78,7 @@ def test_the_async_half_is_the_official_one(program: Callable[..., str]) -> None
             try:
                 asyncio.run(ask(server.url))
             except ResponseError as error:
-                assert error.status_code == 404
+                assert (error.status_code, error.error) == (404, "no")
             else:
                 raise AssertionError
     """)

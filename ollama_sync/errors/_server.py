@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from copy import copy
 from typing import Any
@@ -13,7 +14,8 @@ class ResponseError(OllamaError):
     """The server answered with something other than success.
 
     Args:
-        error: the server's own text (the `error` member of its JSON, or else the raw text).
+        error: the server's own text (the `error` member of its JSON, or else the raw text). JSON with such a member is taken apart, as
+            the official package's class does, whose async half raises this one under `install_as_ollama`.
         status_code: the HTTP status; -1 when the error came as a line in a stream whose status was 200.
         headers: the headers of the reply; a real reply's names are looked up in any letter case.
         signin_url: where to sign in, when the server names such a place (status 401).
@@ -34,6 +36,7 @@ class ResponseError(OllamaError):
         signin_url: str | None = None,
         hint: str | None = None,
     ) -> None:
+        error = _text_of(error)
         super().__init__(error)
         self.error = error
         self.status_code = status_code
@@ -47,6 +50,17 @@ class ResponseError(OllamaError):
         if self.signin_url:
             text += f"; sign in at {self.signin_url}"
         return (f"{text}; {self.hint}" if self.hint else text) + self._tries()
+
+
+def _text_of(error: str) -> str:
+    if error[:1] != "{":
+        return error
+    try:
+        found = json.loads(error)
+    except ValueError:
+        return error
+    text = found.get("error")
+    return text if isinstance(text, str) and text else error
 
 
 class ConnectError(OllamaError, ConnectionError):
