@@ -54,8 +54,11 @@ class Scripts:
         self._handlers: dict[tuple[str, str], Handler] = {}
         self._queues: dict[str, deque[Script]] = {}
 
-    def on(self, method: str, path: str, handler: Handler) -> None:
+    def on(self, method: str, path: str, handler: Handler | None) -> None:
         """See `MockOllama.on`."""
+        if handler is None:
+            self._handlers.pop((method.upper(), path), None)
+            return
         self._handlers[method.upper(), path] = (
             handler if _is_function(handler) else steps_of(handler)
         )

@@ -221,14 +221,14 @@ class MockOllama:
     def strict(self, value: bool) -> None:
         self._scripts.strict = value
 
-    def on(self, method: str, path: str, handler: Handler) -> None:
+    def on(self, method: str, path: str, handler: Handler | None) -> None:
         """Answer every request of that method and path by `handler`.
 
         Args:
             method: "POST".
             path: the whole path, without a query; a `*` at its end stands for anything.
-            handler: a script, a step, or a function that takes the `Request` and returns one. The function runs on the server's
-                thread: it may wait by gates and by gevent, and may not block.
+            handler: a script, a step, or a function that takes the `Request` and returns one, on the server's thread: it may wait by
+                gates and by gevent, and may not block. None for what the server says by itself.
         """
         self._scripts.on(method, path, handler)
 

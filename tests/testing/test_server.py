@@ -20,6 +20,7 @@ from typing import Any
 import gevent
 import pytest
 
+from ollama_sync import Client
 from ollama_sync.errors import UsageError
 from ollama_sync.testing import (
     Connection,
@@ -596,3 +597,12 @@ def test_nothing_is_left_after_stop() -> None:
     gc.collect()
     assert threads_fall_to(before[1])
     assert (open_files(), live_greenlets()) == (before[0], before[2])
+
+
+def test_a_handler_can_be_taken_back(server: MockOllama, client: Client) -> None:
+    """Behind `on(..., None)` the server says what it says by itself, also where there was no handler."""
+    server.on("POST", "/api/generate", [reply({"response": "mine", "done": True})])
+    assert client.generate("m", "hi").response == "mine"
+    for _ in range(2):
+        server.on("POST", "/api/generate", None)
+        assert client.generate("m", "hi").response == "AAA"
