@@ -16,7 +16,7 @@ import zipfile
 from email.parser import BytesParser
 from pathlib import Path
 
-EXTRAS = ["flask", "redis", "cli", "numpy", "otel", "test"]
+EXTRAS = ["dask", "flask", "redis", "cli", "numpy", "otel", "test"]
 # Of the metadata; `Project-URL` is to be added when the project has an address.
 FILLED_IN = [
     "Author",

@@ -6,7 +6,6 @@ been parsed is replaced. It may not log by itself: what a broken client sends is
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import socket
 from collections.abc import Callable
@@ -103,9 +102,12 @@ class HttpServer(WSGIServer):  # type: ignore[misc]  # gevent has no types: its 
             if self._tls is not None:
                 sock = self._tls.wrap_socket(sock, server_side=True)
             handler = Handler(sock, number, self)
-            # The handler drops its reader unclosed, which would then hold on to the loop until it is collected.
-            with contextlib.closing(handler.rfile):
+            reader = handler.rfile
+            try:
                 handler.handle()
+            finally:
+                # The handler drops its reader unclosed, which would then hold on to the loop until it is collected.
+                close_reader(reader)
         except OSError:
             pass  # the client left between two requests, or refused our certificate
         finally:
@@ -117,6 +119,24 @@ class HttpServer(WSGIServer):  # type: ignore[misc]  # gevent has no types: its 
         # A greenlet that is killed before its first run would never close its socket: let all of them begin.
         gevent.sleep(0)
         self.pool.kill()
+
+
+def close_reader(reader: Any) -> None:
+    """Close what reads from a connection, as soon as nobody is in it any more.
+
+    When the server stops in the moment in which a reply is complete, the greenlet that has watched for the client's hang-up has been
+    killed and has not run since: it is still inside of the reader, which then refuses to be closed.
+    """
+    while not _could_close(reader):
+        gevent.sleep(0)
+
+
+def _could_close(reader: Any) -> bool:
+    try:
+        reader.close()
+    except RuntimeError:  # "reentrant call"
+        return False
+    return True
 
 
 def listen(host: str, port: int, unix: str | None) -> Any:

@@ -7,6 +7,7 @@ nothing but make the view. Annotations are evaluated when a field is first read,
 
 from __future__ import annotations
 
+import importlib
 import json
 import types
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence
@@ -347,8 +348,7 @@ class View(Wrapper, metaclass=_Slotted):
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> Any:
         """Let a pydantic model have fields of this type: it takes views and mappings, and dumps what `to_dict` gives."""
-        from pydantic_core import core_schema  # who asks has it
-
+        core_schema = importlib.import_module("pydantic_core.core_schema")  # who asks has it
         return core_schema.no_info_plain_validator_function(
             lambda value: value if isinstance(value, cls) else cls.model_validate(value),
             serialization=core_schema.plain_serializer_function_ser_schema(View.to_dict),
