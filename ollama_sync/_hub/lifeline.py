@@ -27,12 +27,16 @@ class Lifeline:
     Args:
         hub: gevent's, of this thread.
         has_jobs: whether anybody waits for the loop.
+        is_over: whether another loop has taken its place.
     """
 
-    def __init__(self, hub: Any, has_jobs: Callable[[], object]) -> None:
+    def __init__(
+        self, hub: Any, has_jobs: Callable[[], object], is_over: Callable[[], bool]
+    ) -> None:
         self._hub = hub
         self._loop = hub.loop
         self._has_jobs = has_jobs
+        self._is_over = is_over
         self._gevents_own: Callable[..., object] = hub.handle_error
         hub.handle_error = self._failed
         # By watchers of the transport, which knows gevent's hub and not ours.
@@ -52,7 +56,11 @@ class Lifeline:
             self._timer.start(self._looked_up)
 
     def _looked_up(self) -> None:
-        # The look is what matters: a descriptor that was closed makes it fail, which ends the loop.
+        # The look is what matters: a descriptor that was closed makes it fail, which ends the loop. One that another loop has got since
+        # does not, and may not be looked at any more.
+        if self._is_over():
+            error = SystemError("its file descriptors were closed")
+            self._hub.handle_system_error(SystemError, error)
         if not self._has_jobs():
             self._timer.close()
             self._timer = None

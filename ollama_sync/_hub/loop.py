@@ -31,7 +31,6 @@ log = logging.getLogger("ollama_sync.hub")
 
 R = TypeVar("R")
 
-
 # Names that may be looked up at once: a resolver that hangs keeps a thread for each.
 _MOST_LOOKUPS = 64
 
@@ -212,10 +211,7 @@ class Hub:
             self._rounds.wake(waiter)
 
     def yield_turn(self) -> None:
-        """Let everything else that is ready run before this job goes on. Hub thread only, in a job.
-
-        Where a caller's thread wants the interpreter it gets it; otherwise this takes as long as others need.
-        """
+        """Let everything else that is ready, and a caller's thread that wants the interpreter, run first. Hub thread only, in a job."""
         if self._rounds.callers_wait:
             self.yield_to_callers()
         else:
@@ -270,7 +266,7 @@ class Hub:
         """Return the lock that is free when the thread has started."""
         if not native.are_native:
             raise HubError(
-                f"{self._name}: eventlet or another tool has replaced this process's threads, and it needs one; use gevent instead"
+                f"{self._name}: eventlet or another tool has replaced threads; use gevent instead"
             )
         if exits.is_exiting():  # nobody would park the thread
             raise HubError(f"{self._name}: the interpreter is exiting; nothing was started")
@@ -290,7 +286,7 @@ class Hub:
             hub.ollama_sync_hub = True
             hub.threadpool_size = _MOST_LOOKUPS
             self._rounds = Rounds(hub)
-            self._lifeline = Lifeline(hub, self._jobs.__len__)
+            self._lifeline = Lifeline(hub, self._jobs.__len__, lambda: self.is_over)
             self._loop_greenlet = hub
             self._thread = native.get_ident()
             self._stopped = gevent.event.Event()
@@ -339,8 +335,9 @@ class Hub:
 
     def _close(self) -> bool:
         """Refuse new work; true for the one caller that has a running thread to end."""
-        # In a forked child `_start_lock` may be held by a thread that it never had.
-        if self._process != this_process():
+        if (
+            self._process != this_process()
+        ):  # where a thread that is not here may hold `_start_lock`
             return False
         with self._start_lock:
             was_running = self._started and not self._closing
@@ -377,6 +374,9 @@ class Hub:
             if self.is_over:
                 return
             self._closing = self.is_over = True
+        # The next loop may get the number of its descriptor: wait until this one does not look at that any more.
+        if native.get_ident() != self._thread and self._finished.acquire(True, GRACE):
+            self._finished.release()
         exits.has_ended(self)
         log.error(
             "%s: its loop has ended: %r; its calls fail, and the next one starts another loop",
