@@ -138,7 +138,8 @@ def test_by_what_is_shipped(shipped: Path, work: Path) -> None:
     """See that the tests of an sdist can be run: all are collected, some run. The other environments run them all on such a wheel."""
     tests = shipped / "tests"
     pytest = ["-m", "pytest", "-q", "-c", shipped / "pyproject.toml", "--rootdir", shipped]
-    apart = [f"--ignore={tests / room}" for room in ("hosts", "browser", "neighbours", "engines")]
+    rooms = ("hosts", "browser", "neighbours", "engines", "packages")
+    apart = [f"--ignore={tests / room}" for room in rooms]
     run(*pytest, "--collect-only", "--no-header", "-qq", *apart, tests, cwd=work)
     run(
         *pytest,
